@@ -4,8 +4,7 @@
 
     CourseError                 exit code 1: something is wrong with the material
     ├── AuthoringError          a source, a hidden check or course.toml: place, problem, remedy
-    ├── SubmissionError         a submission that cannot be read; costs one student, never the class
-    └── WireError               bytes from the sandbox that are not a well-formed answer
+    └── SubmissionError         a submission that cannot be read; costs one student, never the class
     UsageError                  exit code 2: the command cannot run as asked
     ├── EnvironmentProblem      a program or a permission is missing (bubblewrap, a gradebook, a port)
     └── NoSuchChapter           a chapter that course.toml does not list
@@ -43,10 +42,6 @@ class AuthoringError(CourseError):
 
 class SubmissionError(CourseError):
     """A submission that cannot be read: its student gets zero and a plain message, the batch goes on."""
-
-
-class WireError(CourseError):
-    """Bytes that came out of a sandbox and are not a well-formed, small enough answer."""
 
 
 class UsageError(CourseError):

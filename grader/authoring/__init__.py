@@ -1,0 +1,1 @@
+"""From MyST sources to nbgrader's source notebook and the student notebook."""

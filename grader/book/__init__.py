@@ -1,0 +1,1 @@
+"""From executed solution notebooks to a static site without answers."""

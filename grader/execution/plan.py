@@ -1,0 +1,83 @@
+"""What goes to a worker and what comes back: plain data, bytes only, no paths.
+
+A `Plan` holds nothing that decides a score: no expected value, no judge, no seed, no secret. An `Outcome` holds nothing
+that is believed: outputs are shown, answers are judged by the grader afterwards.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.course import Budget
+from grader.hidden import Raised
+
+
+@dataclass(frozen=True)
+class PlanCell:
+    """One code cell to run, in order.
+
+    Attributes:
+        id: the cell's id in the prepared notebook.
+        source: Python, IPython magics included.
+        captures: names to remember as they are right after this cell (the `uses` of the exercise it checks), so that
+            a later cell that rebinds a name does not change an earlier exercise.
+        exercise: the label of the exercise that this cell answers or checks, if any.
+    """
+
+    id: str
+    source: str
+    captures: tuple[str, ...] = ()
+    exercise: str | None = None
+
+
+@dataclass(frozen=True)
+class ProbeCall:
+    """The probe of one exercise and the encoded inputs of its cases (`grader.wire.encode`)."""
+
+    exercise: str
+    uses: tuple[str, ...]
+    source: str
+    inputs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One submission, ready to run anywhere.
+
+    Attributes:
+        name: student and chapter, for progress and logs.
+        cells: all code cells of the prepared notebook.
+        probes: the exercises to probe, in order. They enter the sandbox only after all outputs have left it.
+        library: the library slice of the chapter: (relative path, bytes); lies on sys.path in the sandbox.
+        budget: limits.
+        seed: for the random generators of the student's process; unrelated to the seeds of the cases.
+    """
+
+    name: str
+    cells: tuple[PlanCell, ...]
+    probes: tuple[ProbeCall, ...]
+    library: tuple[tuple[str, bytes], ...]
+    budget: Budget
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came back of one submission.
+
+    Attributes:
+        outputs: by cell id, nbformat 4 outputs (dicts), validated and within the budget, not yet sanitised.
+        answers: by exercise, one item a case: a decoded plain value or `Raised`. An exercise may be missing or short.
+        notes: by cell id or exercise label, one sentence about what went wrong there (time, memory, a crash).
+        seconds: wall time.
+        cpu_seconds: of the whole process tree, where known.
+        peak_mb: peak memory, where known.
+        isolation: "bubblewrap" or "none".
+    """
+
+    outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    answers: dict[str, list[Any | Raised]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    cpu_seconds: float | None = None
+    peak_mb: float | None = None
+    isolation: str = "bubblewrap"

@@ -1,0 +1,1 @@
+"""Testing the tests: mistakes, alternatives and mutants against the hidden checks."""
