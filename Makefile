@@ -1,0 +1,65 @@
+# One word per chore. Each sets up .venv when it is missing or its requirements changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+CLASS ?= class
+export PATH := $(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test quick lint format book bench checkpoints lab clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Debian packages (bubblewrap, node, chromium) and the Python environment in .venv
+
+$(READY): requirements.txt constraints.txt pyproject.toml lib/pyproject.toml .ci/debian-packages
+	@bash .ci/debian-packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing requirements.txt into $(VENV) (about two gigabytes, once)"
+	@$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $@
+
+demo: $(READY) ## build chapter 1, grade a small class, write feedback and the book, print the scoreboard
+	@course build
+	@course demo --class $(CLASS)
+	@course book
+	@echo
+	@echo "the book:   build/book/site/index.html"
+	@echo "the class:  $(CLASS)/ (submitted, autograded, feedback, gradebook.db)"
+
+test: lint ## lint, then the whole test suite
+	@pytest
+
+quick: $(READY) ## the tests that need neither a browser nor ten seconds each
+	@pytest -m "not slow and not browser"
+
+lint: $(READY) ## ruff, mypy, import layers, spelling, and the freshness of chapters/
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+	@codespell
+	@course check
+	@course build --check
+
+format: $(READY) ## let ruff rewrite what it can
+	@ruff check --fix .
+	@ruff format .
+
+book: $(READY) ## build/book/site: the published pages
+	@course book
+
+bench: $(READY) ## measured ratios against peer libraries, side by side in one run
+	@pytest -s -o python_files='bench_*.py' --override-ini testpaths=tests/bench tests/bench
+
+checkpoints: $(READY) ## make the shipped tokenizer and model files again
+	@python -m byhand.checkpoints
+
+lab: $(READY) ## JupyterLab on the student notebooks
+	@jupyter lab --notebook-dir chapters
+
+clean: ## remove what the commands made (not .venv)
+	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
