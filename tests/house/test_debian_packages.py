@@ -1,0 +1,73 @@
+"""The one script that brings Debian packages: installs as root, else prints the exact line; never guesses."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the script is for Debian")
+
+
+@pytest.fixture
+def machine(tmp_path, repository):
+    """Run the script on a pretended machine: `programs` are there, `uid` is who we are."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    calls = tmp_path / "calls"
+
+    def program(name, text):
+        path = folder / name
+        path.write_text(f"#!{shutil.which('bash')}\n{text}\n")
+        path.chmod(0o755)
+
+    program("env", f'exec {shutil.which("env")} "$@"')
+
+    def run(programs, uid):
+        for name in programs:
+            program(name, f'echo {name} "$@" >> {calls}')
+        program("id", f"echo {uid}")
+        done = subprocess.run(
+            [shutil.which("bash"), str(repository / ".ci" / "debian-packages")],
+            env={"PATH": str(folder), "PYTHON": sys.executable, "HOME": os.environ.get("HOME", "/")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done, calls.read_text().splitlines() if calls.exists() else []
+
+    return run
+
+
+def test_nothing_missing_means_nothing_done(machine):
+    done, calls = machine(["bwrap", "node", "chromium", "apt-get"], uid=0)
+    assert (done.returncode, done.stdout, calls) == (0, "", [])
+
+
+def test_as_root_the_missing_packages_are_installed_and_no_others(machine):
+    done, calls = machine(["node", "apt-get"], uid=0)
+    assert done.returncode == 0, done.stderr
+    assert calls == ["apt-get update -qq", "apt-get install -y --no-install-recommends bubblewrap chromium -qq"]
+
+
+def test_with_sudo_it_asks_sudo(machine):
+    done, calls = machine(["node", "chromium", "apt-get", "sudo"], uid=1000)
+    assert done.returncode == 0, done.stderr
+    assert calls[0] == "sudo -n true"
+    assert any("apt-get install -y --no-install-recommends bubblewrap" in call for call in calls)
+
+
+def test_without_root_or_sudo_it_prints_the_exact_line_and_fails(machine):
+    done, calls = machine(["node", "apt-get"], uid=1000)
+    assert done.returncode == 1
+    line = "sudo apt-get update && sudo apt-get install -y --no-install-recommends bubblewrap chromium"
+    assert line in done.stderr
+    assert calls == []
+
+
+def test_on_another_system_it_says_what_to_bring_and_goes_on(machine):
+    done, calls = machine([], uid=1000)
+    assert done.returncode == 0
+    assert "bubblewrap nodejs chromium" in done.stderr
+    assert calls == []
