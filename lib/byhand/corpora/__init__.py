@@ -1,0 +1,12 @@
+"""Text that every copy of Python already has, so that no chapter waits for a download.
+
+- `byhand.corpora.python_docs`: the language reference as `help()` shows it, and its ready-made split.
+- `byhand.corpora.docstrings`: the docstrings of the standard library, each labelled with its package.
+- `byhand.corpora.stories`: stories drawn from a grammar whose entropy is known exactly.
+- `byhand.corpora.grammar`: what such a grammar is, and the arithmetic of its entropy;
+  `byhand.corpora.notation`: how its rules are written.
+- `byhand.corpora.tokenizer`: a byte-level BPE tokenizer of 1,024 tokens, trained on the documentation.
+
+Left out: how to split a corpus without a leak (`byhand.splitting`, chapter 1) and how a tokenizer is
+trained (`byhand.bpe`, chapter 2). These modules belong to no chapter: all of them may import them.
+"""
