@@ -1,0 +1,220 @@
+"""The bubblewrap command: what a submission's process can see and reach.
+
+It sees the system's programs and libraries, Python and its packages, a small folder in memory to write in,
+and nothing else: no network, no other process, no home, no course, no gradebook. As an ordinary user the
+sandbox has a user namespace; as root there is none, and the process becomes a user that exists nowhere else,
+so that limits on the number of processes count for each submission alone.
+"""
+
+import functools
+import itertools
+import os
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.errors import EnvironmentProblem
+
+SCRATCH = "/scratch"
+"""The writable folder inside: work, home, tmp and library lie in it, and one size limit holds for all."""
+
+REMEDY = (
+    "install it with `apt-get install bubblewrap` and allow it to make namespaces, or pass --no-sandbox, "
+    "which lets every submission read and change all that you can: for code that you trust only"
+)
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SETTINGS = (
+    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/fonts"),
+    *("/etc/localtime", "/sys/devices/system/cpu"),
+)
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "USER": "student",
+    "LOGNAME": "student",
+    "TERM": "xterm-color",
+    "PYTHONHASHSEED": "0",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONUTF8": "1",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+    "NBGRADER_EXECUTION": "autograde",
+}
+_slots = itertools.count()
+
+
+@dataclass(frozen=True)
+class Bubblewrap:
+    """A bubblewrap that was seen to work.
+
+    Attributes:
+        program: its path.
+        as_root: without a user namespace, becoming another user; else with one.
+    """
+
+    program: str
+    as_root: bool
+
+
+def environment(scratch: str) -> dict[str, str]:
+    """The whole environment of a submission's process, whose writable folder is `scratch`."""
+    folders = {
+        "HOME": "home",
+        "TMPDIR": "tmp",
+        "IPYTHONDIR": "home/.ipython",
+        "MPLCONFIGDIR": "home/.matplotlib",
+    }
+    return {
+        **ENVIRONMENT,
+        **{name: f"{scratch}/{path}" for name, path in folders.items()},
+        "PATH": f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}",
+    }
+
+
+def command(
+    bubblewrap: Bubblewrap, program: list[str], size_mb: int, packages: Iterable[str] = ()
+) -> list[str]:
+    """The command that runs `program` in a new sandbox.
+
+    Args:
+        bubblewrap: from `find_bubblewrap`.
+        program: an absolute path that exists inside, and its arguments.
+        size_mb: of the writable folder, and of shared memory.
+        packages: packages that must not be seen where they are installed beside Python's own: the whole
+            library.
+    """
+    size = ["--size", str(size_mb << 20)]
+    words = [bubblewrap.program, "--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    words += [
+        "--unshare-cgroup-try",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+        "--hostname",
+        "sandbox",
+    ]
+    words += _mounts(packages)
+    # without --perms, bubblewrap makes the folders above a mount for their owner alone
+    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", *size, "--tmpfs", "/dev/shm"]
+    words += ["--perms", "0777", *size, "--tmpfs", SCRATCH, "--symlink", f"{SCRATCH[1:]}/tmp", "/tmp"]
+    words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH]
+    for name, value in environment(SCRATCH).items():
+        words += ["--setenv", name, value]
+    if not bubblewrap.as_root:
+        return [*words, "--unshare-user", "--disable-userns", "--", *program]
+    user = str(_free_user())
+    words += [
+        "--cap-drop",
+        "ALL",
+        "--cap-add",
+        "CAP_SETUID",
+        "--cap-add",
+        "CAP_SETGID",
+        "--cap-add",
+        "CAP_SETPCAP",
+    ]
+    drop = [shutil.which("setpriv") or "setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
+    return [*words, "--", *drop, "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", *program]
+
+
+def _mounts(packages: Iterable[str]) -> list[str]:
+    """What is mounted read-only, parents first; empty folders cover what must not show through."""
+    shown: dict[Path, list[str]] = {}
+    for text in SYSTEM:
+        path = Path(text)
+        if path.is_symlink():
+            shown[path] = ["--symlink", str(path.readlink()), text]
+        elif path.is_dir():
+            shown[path] = ["--ro-bind", text, text]
+    for text in SETTINGS:
+        shown[Path(text)] = ["--ro-bind-try", text, text]
+    for prefix in {Path(sys.base_prefix).resolve(), Path(sys.base_exec_prefix).resolve(), Path(sys.prefix)}:
+        shown[prefix] = ["--ro-bind", str(prefix.resolve()), str(prefix)]
+    for path in _private(packages):
+        if any(path != other and path.is_relative_to(other) for other in shown):
+            shown[path] = ["--tmpfs", str(path), "--remount-ro", str(path)]
+    words = []
+    made: set[Path] = set()
+    for path in sorted(shown, key=lambda path: len(path.parts)):
+        if path.parent != Path("/") and "-try" in shown[path][0] and not path.exists():
+            continue
+        for parent in reversed(path.parents[:-1]):
+            if parent not in made and not any(parent.is_relative_to(other) for other in shown):
+                words += ["--perms", "0755", "--dir", str(parent)]
+                made.add(parent)
+        words += shown[path]
+    return words
+
+
+def _private(packages: Iterable[str]) -> list[Path]:
+    """Folders that stay hidden even where they lie in a folder that is shown."""
+    here = Path(__file__).resolve().parents[2]
+    places = [Path(text) for text in site.getsitepackages()]
+    hidden = [Path.cwd(), *([] if here in places else [here])]
+    if os.environ.get("COURSE_ROOT"):
+        hidden.append(Path(os.environ["COURSE_ROOT"]).resolve())
+    hidden += [place / name for place in places for name in (*packages, "grader") if (place / name).is_dir()]
+    prefixes = (Path(sys.prefix), Path(sys.base_prefix).resolve(), *map(Path, SYSTEM))
+    return [path for path in hidden if not any(prefix.is_relative_to(path) for prefix in prefixes)]
+
+
+def _free_user() -> int:
+    """A user id that no account has and that no other sandbox uses at this time."""
+    mapped = max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
+    slot = next(_slots)
+    if mapped > 1 << 31:
+        return 1 << 30 | (os.getpid() & 0x3FFFFF) << 8 | slot & 0xFF
+    # a container with few ids
+    return mapped - 2 - ((os.getpid() << 2 | slot & 3) % (mapped // 2))
+
+
+@functools.cache
+def find_bubblewrap() -> Bubblewrap:
+    """The bubblewrap of this machine, after a sandbox was seen to start Python.
+
+    Raises:
+        EnvironmentProblem: when it is missing or cannot make a sandbox, with its own words and what to do.
+    """
+    program = shutil.which("bwrap")
+    if program is None:
+        raise EnvironmentProblem("the sandbox needs bubblewrap, and there is no `bwrap` on the PATH", REMEDY)
+    said = ""
+    for as_root in (True, False) if os.geteuid() == 0 else (False,):
+        found = Bubblewrap(program, as_root)
+        said = _try_out(found)
+        if not said:
+            return found
+    if "ermission denied" in said and sys.executable in said:
+        raise EnvironmentProblem(
+            f"the sandbox cannot read Python: {said}",
+            f"let other users read it: chmod -R go+rX {sys.prefix} {sys.base_prefix}",
+        )
+    raise EnvironmentProblem(f"bubblewrap cannot make a sandbox here: {said}", REMEDY)
+
+
+def _try_out(bubblewrap: Bubblewrap) -> str:
+    """What the trial said when it failed; nothing when it worked."""
+    program = [sys.executable, "-P", "-c", "import json, socket, IPython; print('ready')"]
+    try:
+        done = subprocess.run(
+            command(bubblewrap, program, 16),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.stdout.strip() == "ready":
+        return ""
+    return done.stderr.strip()[-500:] or f"exit code {done.returncode}"
