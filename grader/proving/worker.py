@@ -1,0 +1,158 @@
+"""The process that runs a chapter's own code: a request on stdin, JSON lines on stdout.
+
+It goes down the page once. Untagged cells are reduced to what the exercises need (`slicing`), and at each
+answer cell it forks one child for each candidate, then runs the reference answer and goes on. So a
+candidate sees the page above it with right answers, and nothing below it; and the imports are paid for
+once.
+"""
+
+import builtins
+import dataclasses
+import functools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from grader.course import Chapter, load_course
+from grader.errors import AuthoringError, CourseError
+from grader.grading.shortcuts import forbidden_use
+from grader.hidden import HiddenCheck, load_checks
+from grader.proving.candidates import Candidate, all_candidates
+from grader.proving.forks import Job, run_forked
+from grader.proving.material import CodeCell
+from grader.proving.slicing import bound_names, needed_parts, parse
+from grader.proving.trial import Drawn, Namespace, draw, in_words, run_text, try_candidate
+
+
+def main() -> None:
+    """Read the request, write one line for each candidate, then `{"done": true}`."""
+    request = json.load(sys.stdin)
+    out = os.fdopen(os.dup(1), "w")
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    try:
+        for line in prove_lines(request):
+            print(json.dumps(line), file=out, flush=True)
+    except CourseError as error:
+        print(json.dumps({"fatal": [error.problem, error.remedy, _place(error)]}), file=out, flush=True)
+
+
+def _place(error: CourseError) -> list[Any]:
+    return [str(error.path), error.line] if isinstance(error, AuthoringError) else []
+
+
+def prove_lines(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All lines of the answer to a request (see `proof.run_chapter`)."""
+    chapter = load_course(Path(request["root"])).chapter(request["chapter"])
+    cells = [CodeCell(**cell) for cell in request["cells"]]
+    checks = load_checks(chapter.hidden)
+    candidates = all_candidates(chapter, cells, checks, request["mutants"])
+    yield {
+        "count": len(candidates),
+        "checks": {label: dict(check.criteria) for label, check in checks.items()},
+    }
+    page = _Page(chapter, cells, checks, candidates, request["seeds"])
+    for cell in cells:
+        if cell.role == "answer":
+            yield from page.try_all(cell, request["parallel"])
+        page.run(cell)
+    yield {"done": True}
+
+
+class _Page:
+    """The page's namespace on the way down."""
+
+    def __init__(
+        self,
+        chapter: Chapter,
+        cells: list[CodeCell],
+        checks: dict[str, HiddenCheck],
+        candidates: list[Candidate],
+        seeds: list[int],
+    ) -> None:
+        self.chapter = chapter
+        self.cells = cells
+        self.checks = checks
+        self.candidates = candidates
+        self.seeds = seeds
+        self.namespace: Namespace = {"__name__": "__main__", "__builtins__": builtins}
+        others = [cell for cell in cells if cell.role != "answer"]
+        readers = [cell.source for cell in cells if cell.role == "checks"]
+        readers += [candidate.code for candidate in candidates if candidate.kind != "mutant"]
+        answered = {name for cell in cells if cell.role == "answer" for name in _defined(cell.solution)}
+        parts = needed_parts([cell.source for cell in others], readers, answered)
+        self.parts = {id(cell): part for cell, part in zip(others, parts, strict=True)}
+
+    def run(self, cell: CodeCell) -> None:
+        """Run the reference answer, or what is needed of another cell."""
+        text = cell.solution if cell.role == "answer" else self.parts[id(cell)]
+        try:
+            run_text(text, f"<{cell.exercise or 'page'}>", self.namespace)
+        except BaseException as error:
+            first = next((line for line in text.splitlines() if line.strip()), "")
+            raise AuthoringError(
+                self.chapter.page,
+                None,
+                f"the cell that begins with {first!r} raises {in_words(error)}",
+                "run the chapter's source notebook from top to bottom",
+            ) from None
+
+    def try_all(self, cell: CodeCell, parallel: int) -> Iterator[dict[str, Any]]:
+        """One line for each candidate of an answer cell; the reference's time sets that of the mutants."""
+        check = self.checks.get(cell.exercise)
+        drawn = [draw(check, seed) for seed in self.seeds] if check else []
+        start = self.cells.index(cell) + 1
+        below = self.cells[start:]
+        visible = next((c for c in below if c.role == "checks" and c.exercise == cell.exercise), None)
+        between = (
+            [self.parts[id(c)] for c in below[: below.index(visible)] if c.role != "answer"]
+            if visible
+            else []
+        )
+        for name in _defined(cell.solution):
+            self.namespace.pop(name, None)
+        mine = [(key, c) for key, c in enumerate(self.candidates) if c.exercise == cell.exercise]
+        budget = self.chapter.budget
+        whole = 2 * budget.cell_seconds + len(self.seeds) * budget.check_seconds
+        short = whole
+        for group in ("reference",), ("stub", "mistake", "alternative", "library"), ("mutant",):
+            jobs = []
+            for key, candidate in mine:
+                if candidate.kind in group:
+                    heard = drawn[: len(drawn) // 2 + 1] if candidate.kind == "mutant" else drawn
+                    work = functools.partial(
+                        self.trial, candidate, between, visible.source if visible else "", check, heard
+                    )
+                    jobs.append(Job(key, work, short if candidate.kind == "mutant" else whole))
+            for key, trial, ended in run_forked(jobs, parallel):
+                result = trial or {"ended": ended}
+                if group == ("reference",):
+                    short = min(whole, 3.0 + 5.0 * float(result.get("seconds", whole)))
+                yield {"candidate": dataclasses.asdict(self.candidates[key]), "trial": result}
+
+    def trial(
+        self,
+        candidate: Candidate,
+        between: list[str],
+        visible: str,
+        check: HiddenCheck | None,
+        drawn: list[Drawn],
+    ) -> dict[str, Any]:
+        """Try one candidate in this process, which is a child of its own."""
+        seconds = self.chapter.budget.check_seconds
+        page = [cell.source for cell in self.cells]
+        forbidden = forbidden_use(candidate.code, check.forbids, page) if check else ""
+        return dataclasses.asdict(
+            try_candidate(candidate.code, between, visible, check, drawn, self.namespace, seconds, forbidden)
+        )
+
+
+def _defined(solution: str) -> set[str]:
+    return {name for node in parse(solution).body for name in bound_names(node)}
+
+
+if __name__ == "__main__":
+    main()
