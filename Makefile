@@ -55,8 +55,9 @@ book: $(READY) ## build/book/site: the published pages
 bench: $(READY) ## measured ratios against peer libraries, side by side in one run
 	@pytest -s -o python_files='bench_*.py' --override-ini testpaths=tests/bench tests/bench
 
-checkpoints: $(READY) ## make the shipped tokenizer and model files again
-	@python -m byhand.checkpoints
+checkpoints: $(READY) ## make the shipped split and tokenizer again
+	@python -m byhand.splitting
+	@python -m byhand.corpora.tokenizer
 
 lab: $(READY) ## JupyterLab on the student notebooks
 	@jupyter lab --notebook-dir chapters
