@@ -1,0 +1,70 @@
+"""Writing the notebooks, and telling whether the committed ones are fresh."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from grader.course import Chapter, Course
+
+
+def build(course: Course, chapters: Iterable[Chapter]) -> list[Path]:
+    """Write the source and the student notebook of each chapter; the files that changed come back.
+
+    Nothing is written before all of them are made.
+
+    Raises:
+        AuthoringError: when a chapter's sources break a rule.
+    """
+    made = {path: text for chapter in chapters for path, text in _notebooks(course, chapter).items()}
+    changed = [path for path, text in made.items() if not _holds(path, text)]
+    for path in changed:
+        write_whole(path, made[path])
+    return changed
+
+
+def stale(course: Course, chapters: Iterable[Chapter]) -> list[str]:
+    """What is wrong with the committed notebooks, in words; nothing is written. Empty when they are fresh."""
+    words = []
+    for chapter in chapters:
+        path = course.student_notebook(chapter)
+        if not _holds(path, _notebooks(course, chapter)[path]):
+            words.append(f"stale: {path.relative_to(course.root)} - run `course build`")
+    owned = {course.student_notebook(chapter) for chapter in course.chapters}
+    for folder in sorted((course.root / "chapters").glob("*/")):
+        if folder not in {path.parent for path in owned}:
+            words.append(
+                f"unowned: {folder.relative_to(course.root)} - no chapter of course.toml is built there"
+            )
+            continue
+        for path in sorted(folder.glob("*.ipynb")):
+            if path not in owned:
+                words.append(f"unowned: {path.relative_to(course.root)} - `course build` does not make it")
+    return words
+
+
+def _notebooks(course: Course, chapter: Chapter) -> dict[Path, str]:
+    from grader.authoring.notebooks import as_text, source_notebook, student_notebook
+
+    return {
+        course.source_notebook(chapter): as_text(source_notebook(course, chapter)),
+        course.student_notebook(chapter): as_text(student_notebook(course, chapter)),
+    }
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def write_whole(path: Path, text: str) -> None:
+    r"""Write a text file in one step: a reader sees the old or the new one. Lines end in \n everywhere."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
