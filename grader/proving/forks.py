@@ -60,7 +60,7 @@ def run_forked(jobs: Iterable[Job], parallel: int) -> Iterator[tuple[int, Any, s
                     os.kill(child.pid, signal.SIGKILL)
                     os.close(pipe)
                     os.waitpid(child.pid, 0)
-                    yield child.job.key, None, f"no result within {child.job.seconds:.0f} s"
+                    yield child.job.key, None, f"no result within {child.job.seconds:g} s"
     finally:
         for pipe, child in running.items():
             os.kill(child.pid, signal.SIGKILL)

@@ -29,24 +29,28 @@ class CodeCell:
 
 
 def read_material(course: Course, chapter: Chapter) -> list[CodeCell]:
-    """The chapter's code cells, from its page.
+    """The chapter's code cells, from the student notebook and, for the solutions, the page.
 
     Raises:
         AuthoringError: what is wrong with the page.
     """
     from grader.authoring import load_page
-    from grader.authoring.notebooks import strip_solutions
+    from grader.authoring.notebooks import student_notebook
 
+    solutions = {
+        cell.label: cell.source for cell in load_page(course, chapter).cells if cell.role == "answer"
+    }
     cells = []
-    for cell in load_page(course, chapter).cells:
-        label = cell.label or ""
-        if cell.kind != "code":
+    for cell in student_notebook(course, chapter).cells:
+        marks = cell.metadata.get("nbgrader", {})
+        label = str(marks.get("grade_id", ""))
+        if cell.cell_type != "code":
             continue
-        if cell.role == "answer":
-            cells.append(CodeCell("answer", label, strip_solutions(cell.source), solution=cell.source))
-        elif cell.role == "checks":
+        if label in solutions:
+            cells.append(CodeCell("answer", label, cell.source, solution=solutions[label]))
+        elif marks.get("grade"):
             exercise = label.removesuffix("-checks")
-            cells.append(CodeCell("checks", exercise, cell.source, points=cell.points or 0.0))
-        elif cell.role is None:
+            cells.append(CodeCell("checks", exercise, cell.source, points=float(marks["points"])))
+        else:
             cells.append(CodeCell("plain", "", cell.source))
     return cells
