@@ -79,8 +79,8 @@ def student_notebook(course: Course, chapter: Chapter) -> NotebookNode:
 def book_notebook(course: Course, chapter: Chapter, with_solutions: bool = False) -> NotebookNode:
     """The chapter for the book, to be executed: MyST text, solutions in place, no hidden checks.
 
-    After it has run, pass it through `strip_solutions`, which keeps the outputs. With `with_solutions` there is
-    nothing to strip: the markers are gone and the answers are folded away.
+    After it has run, pass it through `strip_solutions`, which keeps the outputs. With `with_solutions` there
+    is nothing to strip: the markers are gone and the answers are folded away.
     """
     page = load_page(course, chapter)
     form = BookForm(course, page)
