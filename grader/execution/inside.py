@@ -106,7 +106,7 @@ def import_generators(sources: list[str]) -> None:
 
 @contextlib.contextmanager
 def time_limit(seconds: float, words: str, stopped: list[str]) -> Iterator[None]:
-    """Raise TimeLimit after `seconds`, and note it in `stopped`. Code that evades this is killed from outside."""
+    """Raise TimeLimit after `seconds` and note it in `stopped`. Code that evades it is killed outside."""
 
     def ring(*_: Any) -> None:
         stopped.append("time")
