@@ -1,0 +1,111 @@
+"""One chapter for Sphinx: executed with its answers, then a copy without them, with a line of facts under the title."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from grader.book.executed import Announce, Run, code_cells, execute, line_of
+from grader.course import Chapter, Course
+from grader.errors import AuthoringError
+
+WORDS_A_MINUTE = 200
+"""Reading speed for technical prose; code and formulas are read about as fast as words."""
+
+LAUNCH = {"jupyterhub": "JupyterHub", "colab": "Colab", "binder": "Binder"}
+
+
+def write_chapter(
+    course: Course, chapter: Chapter, source: Path, with_solutions: bool, announce: Announce
+) -> tuple[Run, list[Path]]:
+    """Write the chapter's page, figures and student notebook below `source`; the page never holds an answer.
+
+    Returns the run and the files written.
+
+    Raises:
+        AuthoringError: when a cell fails, or draws a picture that has no words.
+    """
+    from grader.authoring.notebooks import as_text, book_notebook, strip_solutions, student_notebook
+    from grader.authoring.targets import book_docname
+
+    notebook = book_notebook(course, chapter, with_solutions=with_solutions)
+    run = execute(course, chapter, notebook, announce)
+    for cell, outputs in zip(code_cells(notebook), run.outputs, strict=True):
+        cell.outputs = _published(chapter, cell, outputs)
+    page = notebook if with_solutions else strip_solutions(notebook)
+    student = student_notebook(course, chapter)
+    _add_facts(page, facts(course, chapter, notebook, run))
+    place = source / f"{book_docname(chapter)}.ipynb"
+    folder = place.parent
+    written = [_write(place, as_text(page)), _write(folder / "student" / place.name, as_text(student))]
+    if chapter.figures.is_dir():
+        for figure in sorted(path for path in chapter.figures.rglob("*") if path.is_file()):
+            target = folder / "figures" / figure.relative_to(chapter.figures)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.is_file() or target.read_bytes() != figure.read_bytes():
+                shutil.copyfile(figure, target)
+            written.append(target)
+    return run, written
+
+
+def facts(course: Course, chapter: Chapter, notebook: Any, run: Run) -> str:
+    """The line under the title: time to read, to work, to run; points; the notebook to download; where to open it."""
+    minutes = max(1, round(_words(notebook) / WORDS_A_MINUTE))
+    parts = [f"{minutes} min to read"]
+    if chapter.hours:
+        parts.append(f"{chapter.hours:g} h to work through")
+    parts.append(f"{chapter.points:g} points")
+    parts.append(f"all cells run in {_duration(run.seconds)} on one core")
+    stem = chapter.page.stem
+    links = [f"{{download}}`Download the notebook <student/{stem}.ipynb>`"]
+    relative = course.student_notebook(chapter).relative_to(course.root).as_posix()
+    for key, name in LAUNCH.items():
+        if url := course.settings["course"].get("launch", {}).get(key):
+            links.append(f"[Open in {name}]({url.rstrip('/')}/{relative})")
+    return f":::{{div}} chapter-facts\n{' · '.join(parts)}\n\n{' · '.join(links)}\n:::"
+
+
+def _words(notebook: Any) -> int:
+    return sum(len(re.findall(r"\w+", cell.source)) for cell in notebook.cells)
+
+
+def _duration(seconds: float) -> str:
+    """Coarse, so that two builds say the same.
+
+    >>> _duration(3.2), _duration(47.0), _duration(200.0)
+    ('under 10 seconds', 'about 50 seconds', 'about 3 minutes')
+    """
+    if seconds < 10:
+        return "under 10 seconds"
+    return f"about {round(seconds, -1):.0f} seconds" if seconds < 95 else f"about {seconds / 60:.0f} minutes"
+
+
+def _add_facts(notebook: Any, text: str) -> None:
+    first = notebook.cells[0]
+    title, _, rest = first.source.partition("\n")
+    first.source = f"{title}\n\n{text}\n{rest}"
+
+
+def _published(chapter: Chapter, cell: Any, outputs: list[dict[str, Any]]) -> list[Any]:
+    """The outputs that readers see: no stderr (it names paths of the machine), every picture with its words."""
+    import nbformat
+
+    kept = [output for output in outputs if output.get("name") != "stderr"]
+    words = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+    drawn = any(kind.startswith("image/") for output in kept for kind in output.get("data", {}))
+    if drawn and not words:
+        raise AuthoringError(
+            chapter.page,
+            line_of(chapter.page, cell.source),
+            "the cell draws a picture that has no words for those who cannot see it",
+            'add a line `:alt: "what the picture shows"` below the cell\'s {code-cell} line',
+        )
+    return [nbformat.from_dict(output) for output in kept]
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write only what changed: Sphinx reads again what is newer than its last build."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,14 @@
+// One formula a line in, one line out: {tex, display} -> {html} or {error}. Argument: the path of katex.js.
+const readline = require("node:readline");
+const katex = require(process.argv[2]);
+
+readline.createInterface({ input: process.stdin }).on("line", (line) => {
+  const { tex, display } = JSON.parse(line);
+  let answer;
+  try {
+    answer = { html: katex.renderToString(tex, { displayMode: display, throwOnError: true, strict: "error" }) };
+  } catch (error) {
+    answer = { error: String(error.message || error) };
+  }
+  process.stdout.write(JSON.stringify(answer) + "\n");
+});

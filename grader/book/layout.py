@@ -1,0 +1,149 @@
+"""Which pages the book has, and the two files that tell Jupyter Book so: made from course.toml, never committed."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from grader.book.katex import find_katex
+from grader.course import Chapter, Course
+from grader.errors import AuthoringError
+
+EXTENSIONS = [
+    # Jupyter Book's own list without thebe, which calls the network from the reader's browser
+    "jupyter_book",
+    "myst_nb",
+    "sphinx_external_toc",
+    "sphinx_book_theme",
+    "sphinx_comments",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_togglebutton",
+    "sphinxcontrib.bibtex",
+    "sphinxext.opengraph",
+    "grader.book.katex",
+]
+
+REFERENCES = "# References\n\n```{bibliography}\n```\n"
+
+
+def front_pages(course: Course, source: Path) -> list[Path]:
+    """Copy the committed pages of `book/` below `source`; returns the files written.
+
+    Raises:
+        AuthoringError: when there is no front page.
+    """
+    book = course.root / "book"
+    if not (book / "index.md").is_file():
+        raise AuthoringError(book / "index.md", None, "the front page is missing", "write book/index.md")
+    written = []
+    for path in sorted([*book.glob("*.md"), *book.glob("making/*.md"), *book.glob("*.bib"), *book.glob("*.svg")]):
+        target = source / path.relative_to(book)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.is_file() or target.read_bytes() != path.read_bytes():
+            shutil.copyfile(path, target)
+        written.append(target)
+    return written
+
+
+def write_layout(course: Course, chapters: tuple[Chapter, ...], source: Path) -> list[Path]:
+    """Write _toc.yml, _config.yml and the page of references; returns the files written."""
+    import yaml
+
+    from grader.authoring.targets import book_docname
+
+    pages = [source / f"{book_docname(chapter)}.ipynb" for chapter in chapters]
+    cites = any("{cite" in path.read_text(encoding="utf-8") for path in [*pages, *source.rglob("*.md")])
+    texts = {
+        "_toc.yml": yaml.safe_dump(toc(course, chapters, source, references=cites), sort_keys=False),
+        "_config.yml": yaml.safe_dump(config(course, source), sort_keys=False, allow_unicode=True),
+    }
+    if cites:
+        texts["references.md"] = REFERENCES
+    for name, text in texts.items():
+        path = source / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    return [source / name for name in texts]
+
+
+def toc(course: Course, chapters: tuple[Chapter, ...], source: Path, references: bool) -> dict[str, Any]:
+    """Front page, chapters, reference pages, the pages for authors."""
+    from grader.authoring.targets import book_docname
+
+    parts: list[dict[str, Any]] = []
+    if chapters:
+        rows = [
+            {"file": book_docname(chapter), "title": f"{int(chapter.id[:2])}\N{NO-BREAK SPACE}\N{MIDDLE DOT} {chapter.title}"}
+            for chapter in chapters
+        ]
+        parts.append({"caption": "Chapters", "chapters": rows})
+    extra = sorted(path.stem for path in source.glob("*.md") if path.stem not in ("index", "references"))
+    if extra or references:
+        names = [*extra, *(["references"] if references else [])]
+        parts.append({"caption": "To look up", "chapters": [{"file": name} for name in names]})
+    making = sorted((path.stem for path in (source / "making").glob("*.md")), key=lambda stem: (stem == "log", stem))
+    if making:
+        parts.append({"caption": "For authors", "chapters": [{"file": f"making/{name}"} for name in making]})
+    return {"format": "jb-book", "root": "index", "parts": parts}
+
+
+def config(course: Course, source: Path) -> dict[str, Any]:
+    """Jupyter Book's settings."""
+    about = course.settings["course"]
+    bibliographies = sorted(path.name for path in source.glob("*.bib"))
+    favicon = {"html_favicon": "favicon.svg"} if (source / "favicon.svg").is_file() else {}
+    return {
+        "title": about["title"],
+        "author": about["author"],
+        "copyright": about["author"],
+        "only_build_toc_files": True,
+        "execute": {"execute_notebooks": "off", "stderr_output": "show"},
+        "parse": {"myst_enable_extensions": ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]},
+        "html": {"use_multitoc_numbering": False, "home_page_in_navbar": True},
+        "latex": {"use_jupyterbook_latex": False},
+        "sphinx": {
+            "config": {
+                "extensions": EXTENSIONS,
+                "language": about.get("language", "en"),
+                "katex_folder": str(find_katex(course.root)),
+                "html_math_renderer": "katex",
+                "bibtex_bibfiles": bibliographies,
+                "bibtex_reference_style": "author_year",
+                "nb_merge_streams": True,
+                "myst_heading_anchors": 3,
+                "html_static_path": [str(Path(__file__).parent / "static")],
+                "html_css_files": ["course.css"],
+                "html_copy_source": False,
+                "html_show_sourcelink": False,
+                "html_context": {"default_mode": "auto"},
+                "html_theme_options": theme_options(about),
+                "ogp_site_url": "",
+                "ogp_social_cards": {"enable": False},
+                "ogp_enable_meta_description": True,
+                "togglebutton_hint": "show",
+                "togglebutton_hint_hide": "hide",
+                "suppress_warnings": ["myst.domains"],
+                **favicon,
+            }
+        },
+    }
+
+
+def theme_options(about: dict[str, Any]) -> dict[str, Any]:
+    """The theme without its second navigation bar (it brings a second search field) and its remote buttons."""
+    return {
+        "logo": {"text": about["title"]},
+        "search_bar_text": "Search this book",
+        "home_page_in_toc": True,
+        "show_navbar_depth": 1,
+        "show_toc_level": 2,
+        "navbar_start": [],
+        "navbar_center": [],
+        "navbar_end": [],
+        "navbar_persistent": [],
+        "use_download_button": False,
+        "use_fullscreen_button": False,
+        "footer_content_items": ["extra-footer.html"],
+        "extra_footer": f"{about['author']}. Edition {about['edition']}<!--commit-->. "
+        "Text under CC BY 4.0, code under the BSD 3-Clause licence.",
+    }

@@ -1,0 +1,162 @@
+"""What must never be published: the lines of answers, of hidden checks, and of modules that hold answers.
+
+A secret is one line, with white space, quotes and backslashes taken out, so that it is found again in highlighted
+HTML, in JSON and in a wrapped paragraph. Lines that are public anyway (in the visible part of a page, in the library
+that students get, in the documentation of the hidden-check API) and lines that could be anybody's are left out.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.course import Chapter, Course, module_matches, module_name
+
+MIN_LENGTH = 20
+"""Characters left of a line: shorter ones (`return total`) occur by chance."""
+
+MIN_WORDS = 3
+"""Different words in a line; `x = x.reshape(-1, 1)` is anybody's."""
+
+REGION = {
+    "solution": re.compile(r"### BEGIN SOLUTION.*?### END SOLUTION", re.DOTALL),
+    "hidden test": re.compile(r"### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS", re.DOTALL),
+}
+
+EVERYTHING = frozenset({"solution", "hidden test", "hidden check", "mistake", "alternative", "library"})
+"""The kinds of secrets; an instructor's edition may show solutions and modules, never the checks."""
+
+BESIDES_ANSWERS = frozenset({"hidden test", "hidden check"})
+
+WORD = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One line that must not be published.
+
+    Attributes:
+        text: the line as `squeeze` leaves it.
+        kind: one of `EVERYTHING`.
+        place: `file:line`, relative to the course.
+        owner: what a reader would learn: one chapter's solutions, one module.
+        names: identifiers of the line that a search index would list.
+    """
+
+    text: str
+    kind: str
+    place: str
+    owner: str
+    names: frozenset[str]
+
+
+def squeeze(text: str) -> str:
+    r"""Take out what markup, quoting and wrapping change.
+
+    >>> squeeze('  say = "it is\\n so"')
+    'say=itisnso'
+    """
+    return re.sub(r"[\s\"'`\\]+", "", text)
+
+
+def secrets_of(
+    course: Course, through: str | None = None, kinds: frozenset[str] = EVERYTHING
+) -> list[Secret]:
+    """The secrets of a course of which the chapters up to `through` are published (all of them without it)."""
+    published = published_chapters(course, through)
+    public = _public_text(course, published)
+    found: dict[str, Secret] = {}
+    for path, line, owner, kind, text in _candidates(course, published):
+        if kind not in kinds:
+            continue
+        squeezed = squeeze(text)
+        if squeezed not in found and _specific(text, squeezed) and squeezed not in public:
+            place = f"{path.relative_to(course.root).as_posix()}:{line}"
+            names = frozenset(word for word in WORD.findall(text) if _is_name(word) and word not in public)
+            found[squeezed] = Secret(squeezed, kind, place, f"{kind} in {owner}", names)
+    return list(found.values())
+
+
+def published_chapters(course: Course, through: str | None) -> tuple[Chapter, ...]:
+    """The chapters up to and including `through`."""
+    if through is None:
+        return course.chapters
+    last = course.chapters.index(course.chapter(through))
+    return course.chapters[: last + 1]
+
+
+def _specific(text: str, squeezed: str) -> bool:
+    if len(squeezed) < MIN_LENGTH or re.match(r"\s*(from \S+ )?import ", text):
+        return False
+    return len(set(WORD.findall(text))) >= MIN_WORDS
+
+
+def _is_name(word: str) -> bool:
+    return len(word) >= 8 and "_" in word.strip("_") and not word.startswith("__")
+
+
+def _candidates(course: Course, published: tuple[Chapter, ...]) -> Iterator[tuple[Path, int, str, str, str]]:
+    """(file, line, owner, kind, text) of every line that may be a secret. Unpublished chapters are secret whole."""
+    for chapter in course.chapters:
+        if chapter.page.is_file():
+            text = chapter.page.read_text(encoding="utf-8")
+            for kind, region in REGION.items():
+                for block in region.finditer(text):
+                    first = text.count("\n", 0, block.start()) + 1
+                    for offset, line in enumerate(block[0].split("\n")[1:-1], 1):
+                        yield chapter.page, first + offset, chapter.id, kind, line
+        for path, kind in ((chapter.hidden, "hidden check"), (chapter.alternatives, "alternative")):
+            if path.is_file():
+                for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+                    yield path, number, chapter.id, kind, _unquoted(line)
+        if chapter.mistakes.is_file():
+            yield from _codes(chapter.mistakes, chapter.id, "mistake")
+        if chapter.alternatives.is_file():
+            yield from _codes(chapter.alternatives, chapter.id, "alternative")
+    visible = _visible_modules(course, published)
+    for relative in course.library_files():
+        if relative.suffix == ".py" and not module_matches(module_name(relative), visible):
+            path = course.library_root / relative
+            for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+                yield path, number, module_name(relative), "library", line
+
+
+def _unquoted(line: str) -> str:
+    r"""A line of code inside a string literal, as it would be published: without the `\n` at its end."""
+    return re.sub(r"\\n(?=[\"']?\)?,?\s*$)", "", line)
+
+
+def _codes(path: Path, chapter_id: str, kind: str) -> Iterator[tuple[Path, int, str, str, str]]:
+    """The lines of every `code=` argument. Beliefs are left out: the page lists them under "Common mistakes"."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "code":
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    for offset, line in enumerate(part.value.split("\n")):
+                        yield path, part.lineno + offset, chapter_id, kind, line
+
+
+def _visible_modules(course: Course, published: tuple[Chapter, ...]) -> list[str]:
+    """Modules that the students of the last published chapter have: its own module is an answer."""
+    return course.library_slice(published[-1]) if published else list(course.settings["library"]["floor"])
+
+
+def _public_text(course: Course, published: tuple[Chapter, ...]) -> str:
+    """What is public by itself, worked out here and not by the builder, whose mistakes this is to find."""
+    import grader.hidden
+
+    pages: Iterable[str] = (
+        chapter.page.read_text(encoding="utf-8") for chapter in published if chapter.page.is_file()
+    )
+    texts = []
+    for page in pages:
+        for region in REGION.values():
+            page = region.sub("\n", page)
+        texts.append(page)
+    visible = _visible_modules(course, published)
+    for relative in course.library_files():
+        if relative.suffix == ".py" and module_matches(module_name(relative), visible):
+            texts.append((course.library_root / relative).read_text(encoding="utf-8"))
+    texts.append(Path(grader.hidden.__file__).read_text(encoding="utf-8"))
+    return squeeze("\n".join(texts))
