@@ -1,15 +1,17 @@
 """One candidate on trial: its cell, the visible checks, the hidden check, the way the engine runs them."""
 
+import contextlib
 import linecache
 import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from grader.course import Budget
 from grader.hidden import Case, HiddenCheck, Raised, decide, draw_cases, probe_source
 from grader.wire import decode, encode
 
@@ -66,7 +68,7 @@ def try_candidate(
     check: HiddenCheck | None,
     drawn: Sequence[Drawn],
     namespace: Namespace,
-    check_seconds: float,
+    budget: Budget,
     forbidden: str = "",
 ) -> Trial:
     """Run a candidate in `namespace`, which it may spoil: call this in a process of its own.
@@ -76,25 +78,27 @@ def try_candidate(
     cell.
     """
     began = time.perf_counter()
-    said = _run_all([(code, "<answer>"), *((part, "<page>") for part in between)], namespace)
+    above = [(code, "<answer>"), *((part, "<page>") for part in between)]
+    said = _run_all(above, namespace, budget.cell_seconds)
     uses = check.uses if check else ()
     student = SimpleNamespace(**{name: namespace[name] for name in uses if name in namespace})
-    said = _run_all([(visible, "<visible checks>")], namespace) or said
+    said = _run_all([(visible, "<visible checks>")], namespace, budget.cell_seconds) or said
     hearings = []
     if check is not None and forbidden:
         hearings = [Hearing(0.0, dict.fromkeys(check.criteria, forbidden), 0.0) for _ in drawn]
     elif check is not None:
-        hearings = [hear(check, part, student, check_seconds) for part in drawn]
+        hearings = [hear(check, part, student, budget.check_seconds) for part in drawn]
     return Trial(said, hearings, "", time.perf_counter() - began)
 
 
-def _run_all(texts: Sequence[tuple[str, str]], namespace: Namespace) -> str:
+def _run_all(texts: Sequence[tuple[str, str]], namespace: Namespace, seconds: float) -> str:
     """Run cells one after the other, as "Run All" does; the last exception in words, "" without one."""
     said = ""
     for text, name in texts:
         seed_everything()
         try:
-            run_text(text, name, namespace)
+            with time_limit(seconds):
+                run_text(text, name, namespace)
         except BaseException as error:
             said = in_words(error)
     return said
@@ -109,23 +113,19 @@ def hear(check: HiddenCheck, drawn: Drawn, student: Any, seconds: float) -> Hear
     place: Namespace = {"__name__": "probe"}
     run_text(probe_source(check), "<probe>", place)
     answers: list[Any] = []
-    late = Raised("TimeLimit", f"the check ran longer than {seconds:g} s")
-    previous = signal.signal(signal.SIGALRM, _ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        for data in drawn.inputs:
-            seed_everything()
-            try:
-                answers.append(decode(encode(place["probe"](student, decode(data)))))
-            except _TimeLimit:
-                raise
-            except BaseException as error:
-                answers.append(Raised(type(error).__name__, str(error)))
-    except _TimeLimit:
+        with time_limit(seconds):
+            for data in drawn.inputs:
+                seed_everything()
+                try:
+                    answers.append(decode(encode(place["probe"](student, decode(data)))))
+                except TimeLimit:
+                    raise
+                except BaseException as error:
+                    answers.append(Raised(type(error).__name__, str(error)))
+    except TimeLimit:
+        late = Raised("TimeLimit", f"the check ran longer than {seconds:g} s")
         answers += [late] * (len(drawn.inputs) - len(answers))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
     result = decide(check, drawn.cases, answers)
     words = {
         finding.criterion: "" if finding.met else finding.words or "not met" for finding in result.findings
@@ -141,12 +141,24 @@ def seed_everything() -> None:
             getattr(sys.modules[name], seed)(0)
 
 
-class _TimeLimit(BaseException):
-    """The probes took too long; no Exception, so that an answer's own `except` lets it pass."""
+class TimeLimit(BaseException):
+    """It took too long. No Exception, so that an answer's own `except` lets it pass."""
 
 
-def _ring(*_: Any) -> None:
-    raise _TimeLimit
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TimeLimit` in the body after `seconds`; code that does not return to Python is not stopped."""
+
+    def ring(*_: Any) -> None:
+        raise TimeLimit(f"longer than {seconds:g} s")
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def run_text(text: str, name: str, namespace: Namespace) -> None:

@@ -116,7 +116,7 @@ class _Page:
             self.namespace.pop(name, None)
         mine = [(key, c) for key, c in enumerate(self.candidates) if c.exercise == cell.exercise]
         budget = self.chapter.budget
-        whole = 2 * budget.cell_seconds + len(self.seeds) * budget.check_seconds
+        whole = 3 * budget.cell_seconds + len(self.seeds) * budget.check_seconds
         short = whole
         for group in ("reference",), ("stub", "mistake", "alternative", "library"), ("mutant",):
             jobs = []
@@ -142,11 +142,12 @@ class _Page:
         drawn: list[Drawn],
     ) -> dict[str, Any]:
         """Try one candidate in this process, which is a child of its own."""
-        seconds = self.chapter.budget.check_seconds
         page = [cell.source for cell in self.cells]
         forbidden = forbidden_use(candidate.code, check.forbids, page) if check else ""
         return dataclasses.asdict(
-            try_candidate(candidate.code, between, visible, check, drawn, self.namespace, seconds, forbidden)
+            try_candidate(
+                candidate.code, between, visible, check, drawn, self.namespace, self.chapter.budget, forbidden
+            )
         )
 
 
