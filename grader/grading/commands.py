@@ -1,0 +1,232 @@
+"""`course grade` and `course report`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+CLASS_OPTION = click.option(
+    "--class",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("class"),
+    show_default=True,
+    help="The class folder; submissions lie in its submitted/STUDENT/CHAPTER/.",
+)
+DB_OPTION = click.option(
+    "--db",
+    "db_url",
+    metavar="URL",
+    help="The gradebook as a SQLAlchemy URL. "
+    "Default: the one used before, at first gradebook.db in the class folder.",
+)
+
+
+@click.command()
+@click.argument("chapter_id", metavar="CHAPTER")
+@CLASS_OPTION
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Submissions graded at one time. Default: the number of processors.",
+)
+@click.option(
+    "--no-sandbox",
+    is_flag=True,
+    help="Run submissions without bubblewrap. "
+    "They can then read and change all that you can: for code that you trust only.",
+)
+@DB_OPTION
+@click.option(
+    "--student", "students", multiple=True, metavar="NAME", help="Grade only this student; may be repeated."
+)
+@click.option("--force", is_flag=True, help="Grade again what has not changed since it was graded.")
+def grade(
+    chapter_id: str,
+    folder: Path,
+    workers: int | None,
+    no_sandbox: bool,
+    db_url: str | None,
+    students: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Grade the submissions of CHAPTER.
+
+    Each submission is rebuilt on the instructor's notebook, run in a sandbox, judged against the hidden
+    checks, and written to nbgrader's gradebook with a feedback page at
+    feedback/STUDENT/CHAPTER/feedback.html. A submission that cannot be read gets zero and a plain message;
+    it never stops the class. Whatever is unchanged since it was graded is left as it is. nbgrader's own
+    commands and formgrader work on the result, from inside the class folder.
+    """
+    from grader.course import find_root, load_course
+    from grader.errors import CourseError
+    from grader.grading.classroom import open_classroom
+    from grader.grading.grading import grade_class
+
+    course = load_course(find_root())
+    chapter = course.chapter(chapter_id)
+    classroom = open_classroom(folder, db_url)
+    executor = _executor(workers, sandbox=not no_sandbox)
+    with _progress() as (started, finished):
+        graded = grade_class(
+            course,
+            chapter,
+            classroom,
+            executor,
+            only=students,
+            force=force,
+            started=started,
+            finished=finished,
+        )
+    _print_summary(graded, classroom.root)
+    lost = [each.student for each in graded if not each.recorded]
+    if lost:
+        raise CourseError(
+            f"{len(lost)} of {len(graded)} submissions were not recorded",
+            "see the remarks, and run the command again",
+        )
+
+
+def _executor(workers: int | None, *, sandbox: bool) -> Any:
+    """A function that runs plans and yields outcomes; without a sandbox that works it refuses at once."""
+    from grader.execution.sandbox import find_bubblewrap
+    from grader.execution.workers import execute_all
+
+    if sandbox:
+        find_bubblewrap()
+
+    def run(plans: Any) -> Any:
+        return execute_all(plans, workers=workers, sandbox=sandbox)
+
+    return run
+
+
+class _progress:  # noqa: N801
+    """A progress bar with the time left, and the two functions that move it."""
+
+    def __enter__(self) -> tuple[Any, Any]:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self.bar = Progress(
+            TextColumn("grading"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[student]}", markup=False),
+            console=Console(stderr=True),
+        )
+        self.task = self.bar.add_task("grading", total=None, student="")
+        self.bar.start()
+        return self._started, self._finished
+
+    def _started(self, total: int) -> None:
+        self.bar.update(self.task, total=total)
+
+    def _finished(self, graded: Any) -> None:
+        from grader.grading.report import printable
+
+        self.bar.update(self.task, advance=1, student=printable(graded.student)[:30])
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.update(self.task, student="")
+        self.bar.stop()
+
+
+LONG_CLASS = 60
+"""Above this many students the table lists only those with something to say about."""
+
+
+def _print_summary(graded: Any, root: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from grader.grading.report import printable
+
+    console = Console()
+    shown = [each for each in graded if len(graded) <= LONG_CLASS or each.problem or each.repairs]
+    table = Table()
+    table.add_column("student", overflow="fold")
+    table.add_column("points", justify="right")
+    table.add_column("remarks", overflow="fold")
+    for each in shown:
+        remarks = "not recorded: " * (not each.recorded) + (each.problem or " ".join(each.repairs))
+        if each.skipped:
+            remarks = f"unchanged. {remarks}".strip()
+        table.add_row(
+            Text(printable(each.student)), f"{each.points:g} of {each.max_points:g}", Text(printable(remarks))
+        )
+    if shown:
+        console.print(table)
+    mean = sum(each.points for each in graded) / len(graded)
+    console.print(
+        f"{len(graded)} submissions, mean {mean:.2f}. Feedback: {root / 'feedback'}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@click.command()
+@click.argument("chapter_id", metavar="[CHAPTER]", required=False)
+@CLASS_OPTION
+@DB_OPTION
+@click.option(
+    "--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as CSV."
+)
+@click.option(
+    "--chart",
+    "chart_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the class per exercise, as PNG, SVG or PDF by the file's name.",
+)
+def report(
+    chapter_id: str | None, folder: Path, db_url: str | None, csv_path: Path | None, chart_path: Path | None
+) -> None:
+    """Show a class: points of each student per exercise of CHAPTER, or per chapter when none is named.
+
+    Scores come from the gradebook, so what was corrected by hand in formgrader counts.
+    """
+    from rich.console import Console
+
+    from grader.course import find_root, load_course
+    from grader.errors import UsageError
+    from grader.grading.classroom import open_classroom, write_whole
+    from grader.grading.report import as_csv, as_table, chapter_report, course_report, draw_chart
+
+    course = load_course(find_root())
+    chapter = course.chapter(chapter_id) if chapter_id else None
+    classroom = open_classroom(folder, db_url)
+    if not classroom.is_graded:
+        raise UsageError(f"there is no gradebook in {classroom.root} yet", "run `course grade CHAPTER` first")
+    if chapter is not None:
+        found = chapter_report(classroom.db_url, chapter.id, chapter.title, _names(course, chapter))
+    else:
+        title = str(course.settings["course"]["title"])
+        found = course_report(classroom.db_url, title, {each.id: each.title for each in course.chapters})
+    Console().print(as_table(found))
+    if csv_path is not None:
+        write_whole(csv_path, as_csv(found).encode("utf-8"))
+    if chart_path is not None:
+        draw_chart(found, chart_path)
+
+
+def _names(course: Any, chapter: Any) -> dict[str, str]:
+    """Number and title of each exercise by the grade id that carries its points."""
+    from grader.authoring.checking import load_page
+
+    return {
+        exercise.label
+        if exercise.essay
+        else f"{exercise.label}-checks": f"{exercise.number} {exercise.title}"
+        for exercise in load_page(course, chapter).exercises
+    }

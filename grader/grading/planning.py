@@ -1,0 +1,92 @@
+"""From a rebuilt submission to a plan for a worker. The cases and what decides a score stay behind, here."""
+
+from dataclasses import dataclass
+
+from grader.errors import AuthoringError
+from grader.execution.plan import Plan, PlanCell, ProbeCall
+from grader.grading.assignment import Assignment
+from grader.grading.shortcuts import forbidden_use
+from grader.grading.skeleton import STUDENT_TAG, Prepared
+from grader.hidden import Case, HiddenCheck, draw_cases, probe_source, seed_for
+from grader.wire import encode
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the grader keeps of a plan in order to judge its outcome.
+
+    Attributes:
+        seeds: by exercise, so that a score can be re-created.
+        cases: by exercise.
+        refused: by exercise, the sentence for a forbidden shortcut.
+    """
+
+    seeds: dict[str, int]
+    cases: dict[str, list[Case]]
+    refused: dict[str, str]
+
+
+def make_plan(
+    assignment: Assignment, prepared: Prepared, secret: str, student: str, attempt: str
+) -> tuple[Plan, Judgement]:
+    """The plan of one submission, and what stays with the grader.
+
+    Raises:
+        AuthoringError: when a hidden check cannot draw its cases.
+    """
+    chapter = assignment.chapter
+    kept = Judgement({}, {}, {})
+    probes = []
+    sources = [cell.source for cell in prepared.notebook.cells if cell.cell_type == "code"]
+    for exercise in assignment.exercises:
+        check = assignment.hidden[exercise.label]
+        seed = seed_for(secret, chapter.id, student, attempt, exercise.label)
+        cases = _draw(assignment, check, seed)
+        kept.seeds[exercise.label], kept.cases[exercise.label] = seed, cases
+        sentence = forbidden_use(prepared.answers.get(exercise.label, ""), check.forbids, sources)
+        if sentence:
+            kept.refused[exercise.label] = sentence
+        inputs = tuple(encode(case.inputs) for case in cases)
+        probes.append(ProbeCall(exercise.label, tuple(check.uses), probe_source(check), inputs))
+    plan = Plan(
+        name=f"{student} {chapter.id}",
+        cells=_cells(assignment, prepared),
+        probes=tuple(probes),
+        library=assignment.library,
+        budget=chapter.budget,
+        seed=seed_for("process", chapter.id, "", attempt) % 2**32,
+    )
+    return plan, kept
+
+
+def _draw(assignment: Assignment, check: HiddenCheck, seed: int) -> list[Case]:
+    try:
+        return draw_cases(check, seed)
+    except Exception as error:
+        raise AuthoringError(
+            assignment.chapter.hidden,
+            None,
+            f"{type(check).__name__}.cases raised {type(error).__name__}: {error} (seed {seed})",
+            "make it draw cases for every seed",
+        ) from error
+
+
+def _cells(assignment: Assignment, prepared: Prepared) -> tuple[PlanCell, ...]:
+    """All code cells; before each checks cell an empty one that remembers the answer as the checks will
+    find it."""
+    by_checks = {exercise.checks: exercise.label for exercise in assignment.exercises}
+    labels = {exercise.label for exercise in assignment.exercises}
+    cells = []
+    for cell in prepared.notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        own = STUDENT_TAG in cell.metadata.get("tags", ())
+        if grade_id in by_checks and not own:
+            label = by_checks[grade_id]
+            uses = tuple(assignment.hidden[label].uses)
+            cells.append(PlanCell(f"remember-{label}", "", captures=uses, exercise=label))
+            cells.append(PlanCell(cell.id, cell.source, exercise=label))
+        else:
+            cells.append(PlanCell(cell.id, cell.source, exercise=grade_id if grade_id in labels else None))
+    return tuple(cells)
