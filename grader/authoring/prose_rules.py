@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from grader.authoring.citations import load_references
 from grader.authoring.directives import DIRECTIVES, IMAGES, REMEDY, ROLES, split_role
-from grader.authoring.markup import INLINE, Directive, Inline, Text, inlines, walk
+from grader.authoring.markup import INLINE, VERBATIM, Directive, Inline, Text, inlines, walk
 from grader.authoring.page import Page
 from grader.authoring.problems import Problems
 from grader.authoring.quiz import QuizError, parse_quiz
@@ -33,6 +33,7 @@ class Prose:
         self.page = page
         self.problems = problems
         self.references = References(course, page)
+        self.blamed: set[int] = set()
         self.bibliography = course.root / "book" / "references.bib"
         try:
             self.keys = set(load_references(self.bibliography))
@@ -146,10 +147,7 @@ class Prose:
             remedy = REMEDY.get(block.name, f"use one of {', '.join(DIRECTIVES)}")
             self.complain(block.line, f"no rule for the directive {{{block.name}}}", remedy)
             return
-        if not block.closed:
-            self.complain(
-                block.line, f"{{{block.name}}} is never closed", "end it with a fence as long as the first"
-            )
+        self._closing(block)
         for key in block.options:
             if key not in rule.options:
                 remedy = f"it takes {', '.join(rule.options) or 'no options'}"
@@ -170,9 +168,25 @@ class Prose:
             try:
                 parse_quiz(block.body)
             except QuizError as error:
-                self.complain(block.body_line + error.line, error.problem, error.remedy)
+                line = block.line if error.line is None else block.body_line + error.line
+                self.complain(line, error.problem, error.remedy)
         elif block.name == "mistakes" and block.argument:
             self._mistakes(block)
+
+    def _closing(self, block: Directive) -> None:
+        """A forgotten fence is closed by a later one, which then is missing there: name the culprit."""
+        inner = [] if block.name in VERBATIM else block.blocks()
+        for child in inner:
+            if isinstance(child, Directive) and not child.closed:
+                self.complain(
+                    block.line,
+                    f"{{{block.name}}} is not closed before {{{child.name}}} begins in line {child.line}",
+                    "close it, or give the outer fence more colons than the inner one",
+                )
+                self.blamed.add(child.line)
+        if not block.closed and block.line not in self.blamed:
+            remedy = "end it with a fence as long as the first"
+            self.complain(block.line, f"{{{block.name}}} is never closed", remedy)
 
     def _mistakes(self, block: Directive) -> None:
         try:

@@ -34,9 +34,9 @@ class Quiz:
 
 
 class QuizError(ValueError):
-    """A quiz that cannot be shown; `line` is the line within the body, from 0."""
+    """A quiz that cannot be shown; `line` counts the body's lines from 0, None means the quiz as a whole."""
 
-    def __init__(self, line: int, problem: str, remedy: str) -> None:
+    def __init__(self, line: int | None, problem: str, remedy: str) -> None:
         super().__init__(problem)
         self.line, self.problem, self.remedy = line, problem, remedy
 
@@ -65,9 +65,11 @@ def parse_quiz(body: str) -> Quiz:
                 number, "text after a quiz's choices", "one question a quiz; indent what continues a choice"
             )
     if not "".join(question).strip():
-        raise QuizError(0, "a quiz without a question", "write the question above the choices")
+        raise QuizError(None, "a quiz without a question", "write the question above the choices")
     if len(items) < 2:
-        raise QuizError(0, "a quiz with fewer than two choices", "write them as `- [x] text — explanation`")
+        raise QuizError(
+            None, "a quiz with fewer than two choices", "write them as `- [x] text — explanation`"
+        )
     if not any(right for _, right, _ in items):
         raise QuizError(items[0][0], "a quiz without a right choice", "mark it with [x]")
     return Quiz("\n".join(question).strip("\n"), tuple(_choice(*item) for item in items))

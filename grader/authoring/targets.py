@@ -43,17 +43,18 @@ def targets_of(page: Page, problems: Problems | None = None) -> dict[str, Target
     for cell in page.cells:
         for block in walk(cell.blocks()) if cell.kind == "markdown" else ():
             if isinstance(block, Directive):
-                label = block.options.get("name" if block.name in TABLES_AND_FIGURES else "label")
+                key = "name" if block.name in TABLES_AND_FIGURES else "label"
+                label, line = block.options.get(key), block.option_lines.get(key, block.line)
                 if block.name in TABLES_AND_FIGURES:
                     counts[block.name] += 1
                     words = f"{TABLES_AND_FIGURES[block.name]} {chapter}.{counts[block.name]}"
                     if label:
-                        add(label, block.name, words, block.line)
+                        add(label, block.name, words, line)
                 elif block.name == "math" and label:
                     counts["equation"] += 1
-                    add(label, "equation", f"({chapter}.{counts['equation']})", block.line)
+                    add(label, "equation", f"({chapter}.{counts['equation']})", line)
                 elif block.name == "exercise" and label:
-                    add(label, "exercise", f"Exercise {block.options.get('number', '')}", block.line)
+                    add(label, "exercise", f"Exercise {block.options.get('number', '')}", line)
             elif isinstance(block, Text):
                 for inline in inlines(block):
                     if inline.kind == "display" and inline.match["equation"]:
