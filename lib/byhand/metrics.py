@@ -12,8 +12,8 @@ from jaxtyping import Float, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-Losses = Float[Tensor, "*shape"] | Float[ndarray, "*shape"]
-Mask = Shaped[Tensor, "*shape"] | Shaped[ndarray, "*shape"]
+Losses = Float[Tensor, "..."] | Float[ndarray, "..."]
+Mask = Shaped[Tensor, "..."] | Shaped[ndarray, "..."]
 
 
 def mean_nll(batches: Iterable[tuple[Losses, Mask]]) -> float:

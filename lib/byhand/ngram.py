@@ -11,16 +11,16 @@ for "begin" into the stream where a beginning should be predicted.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, SupportsIndex, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 Smoothing = Literal["addk", "witten_bell", "kneser_ney"]
-Ids = Sequence[int] | Int[ndarray, " seq"]
+Ids = Sequence[SupportsIndex] | Int[ndarray, " seq"]
 NONE = -1
-"""In place of the number of an n-gram: it was never seen."""
+"""In place of the number of an n-gram that was never seen; as an index it means the last entry."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Level:
 
     Attributes:
         keys: (number of the context) * vocab_size + token, ascending: what follows a context is a slice.
-        backoff: for each context, the weight given to the shorter context's probabilities.
-        discounted: for each n-gram, what is left of its count over its context's total.
+        backoff: for each context, the weight given to the shorter context's probabilities; then 1, for NONE.
+        discounted: for each n-gram, its part of the probability besides; then 0, for NONE.
     """
 
     keys: Int[ndarray, " ngrams"]
     backoff: Float[ndarray, " contexts"]
-    discounted: Float[ndarray, " ngrams"]
+    discounted: Float[ndarray, " ngrams+1"]
 
 
 class NGramLM:
@@ -126,14 +126,9 @@ class NGramLM:
         for length, level in enumerate(self._levels):
             keys = np.where(contexts == NONE, NONE, contexts * self.vocab_size + tokens)
             grams = _look_up(level.keys, keys)
+            shorter = 1 / self.vocab_size if self.smoothing == "addk" else found
             # The first `length` tokens have no context so long and keep what the shorter one gave.
-            known, seen = contexts != NONE, grams != NONE
-            part = np.where(seen, level.discounted[grams], 0.0)
-            weight = np.where(known, level.backoff[contexts], 1.0)
-            if self.smoothing == "addk":
-                found[length:] = (part + weight / self.vocab_size)[length:]
-            else:
-                found[length:] = (part + weight * found)[length:]
+            found[length:] = (level.discounted[grams] + level.backoff[contexts] * shorter)[length:]
             contexts = np.concatenate([[NONE], grams[:-1]])
         with np.errstate(divide="ignore"):
             logs: Float[ndarray, " seq"] = np.log(found)
@@ -195,8 +190,8 @@ class NGramLM:
         kept = counts - taken
         whole = np.bincount(owner, kept, minlength=contexts) + given
         divisor = np.where(whole > 0, whole, 1.0)
-        backoff = np.where(whole > 0, given / divisor, 1.0)
-        return Level(keys, backoff, kept / divisor[owner])
+        backoff = np.where(whole > 0, given / divisor, 1.0)  # 1 where nothing followed
+        return Level(keys, np.append(backoff, 1.0), np.append(kept / divisor[owner], 0.0))
 
 
 def _count(
