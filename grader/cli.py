@@ -16,7 +16,7 @@ COMMANDS = {
     "grade": ("grader.grading.commands", "Grade a chapter of a class: sandbox, gradebook, feedback."),
     "report": ("grader.grading.commands", "Show a class per exercise: table, CSV, chart."),
     "book": ("grader.book.commands", "Build the static book and search it for leaked answers."),
-    "demo": ("grader.demo", "Make a small class of good, damaged and hostile submissions, and grade it."),
+    "demo": ("grader.demo.commands", "Make a small class of good, damaged and hostile submissions, and grade it."),
 }
 
 

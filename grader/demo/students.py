@@ -1,0 +1,187 @@
+"""The students of the demo: what each hands in, and the points that each deserves.
+
+Nothing is typed in: answers are the chapter's own references, alternatives and mistakes, and what they deserve
+is what the hidden checks said to them in `grader.proving`, in a process without a sandbox.
+"""
+
+import ast
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.demo.hostile import EMPTIES_LATER_CELLS, ENDLESS_LOOP
+from grader.proving.running import Tried
+
+WRONG_WAYS = ("one-wrong-way", "another-wrong-way", "a-third-wrong-way")
+NAMES_OF_THE_WRONG = ("carl", "dora", "egon")
+
+
+@dataclass(frozen=True)
+class Student:
+    """One student of the demo.
+
+    Attributes:
+        name: also the name of the folder.
+        story: what was handed in, for the scoreboard.
+        data: the file.
+        deserved: by exercise, the points that are deserved; several where the draw of the cases decides.
+        hostile: whether it attacks.
+    """
+
+    name: str
+    story: str
+    data: bytes
+    deserved: Mapping[str, frozenset[float]]
+    hostile: bool = False
+
+    @property
+    def least(self) -> float:
+        """The lowest total that is deserved."""
+        return sum(min(points) for points in self.deserved.values())
+
+    @property
+    def most(self) -> float:
+        """The highest total that is deserved."""
+        return sum(max(points) for points in self.deserved.values())
+
+
+@dataclass
+class Answers:
+    """What can be written into the answer cells, by exercise in the order of the page."""
+
+    reference: dict[str, Tried] = field(default_factory=dict)
+    stub: dict[str, Tried] = field(default_factory=dict)
+    alternatives: dict[str, list[Tried]] = field(default_factory=dict)
+    mistakes: dict[str, list[Tried]] = field(default_factory=dict)
+
+
+def sort_answers(tried: Sequence[Tried]) -> Answers:
+    """The trials of a chapter by exercise and kind. Mistakes that ended their process are left out."""
+    answers = Answers()
+    for item in tried:
+        label = item.candidate.exercise
+        if item.candidate.kind == "reference":
+            answers.reference[label] = item
+        elif item.candidate.kind == "stub":
+            answers.stub[label] = item
+        elif item.candidate.kind == "alternative":
+            answers.alternatives.setdefault(label, []).append(item)
+        elif item.candidate.kind == "mistake" and item.trial.hearings:
+            answers.mistakes.setdefault(label, []).append(item)
+    return answers
+
+
+def make_students(skeleton: Any, answers: Answers, thief: str) -> list[Student]:
+    """The whole class.
+
+    Args:
+        skeleton: the student notebook, as nbformat gives it.
+        answers: what can be written into it.
+        thief: the text of the thief's answer cell.
+    """
+    return [
+        *_honest(skeleton, answers),
+        *_wrong(skeleton, answers),
+        *_damaged(skeleton, answers),
+        *_hostile(skeleton, answers, thief),
+    ]
+
+
+def _honest(skeleton: Any, answers: Answers) -> Iterator[Student]:
+    right, labels = answers.reference, list(answers.reference)
+    yield _student("ada-all-right", "the reference answers", skeleton, right)
+    other = {label: (answers.alternatives.get(label) or [right[label]])[0] for label in labels}
+    yield _student("grace-another-way", "right answers written another way", skeleton, other)
+    half = {**answers.stub, **{label: right[label] for label in labels[: (len(labels) + 1) // 2]}}
+    yield _student("emmy-half-right", "the first half right, the rest untouched", skeleton, half)
+    yield _student("fred-untouched", "handed in as it was given out", skeleton, answers.stub)
+    noisy = {label: noisy_code(item.candidate.code) for label, item in right.items()}
+    story = "right, with warnings and text on stderr"
+    yield _student("gina-noisy", story, skeleton, right, sources=noisy)
+
+
+def _wrong(skeleton: Any, answers: Answers) -> Iterator[Student]:
+    for number, way in enumerate(WRONG_WAYS):
+        chosen = {
+            label: (answers.mistakes.get(label, [])[number : number + 1] or [stub])[0]
+            for label, stub in answers.stub.items()
+        }
+        name = f"{NAMES_OF_THE_WRONG[number]}-{way}"
+        yield _student(name, f"mistake {number + 1} of each exercise", skeleton, chosen)
+
+
+def _damaged(skeleton: Any, answers: Answers) -> Iterator[Student]:
+    labels = list(answers.reference)
+    gone = f"{labels[len(labels) // 2]}-checks"
+    without = copy.deepcopy(skeleton)
+    without.cells = [c for c in without.cells if c.metadata.get("nbgrader", {}).get("grade_id") != gone]
+    story = f"right, but the cell {gone} is deleted"
+    yield _student("hugo-deleted-a-check", story, without, answers.reference)
+    filled = fill_in(skeleton, {label: item.candidate.code for label, item in answers.reference.items()})
+    for number, cell in enumerate(filled.cells):
+        cell.metadata.clear()
+        cell.id = f"lost-{number}"
+    full = {label: _deserved(item) for label, item in answers.reference.items()}
+    yield Student("ines-lost-metadata", "right, but all labels and ids are lost", as_bytes(filled), full)
+    nothing = {label: frozenset({0.0}) for label in labels}
+    yield Student("jan-not-a-notebook", "a text that is not JSON", b"My homework is attached.\n", nothing)
+
+
+def _hostile(skeleton: Any, answers: Answers, thief: str) -> Iterator[Student]:
+    first, *_ = labels = list(answers.reference)
+    for name, story, code in (
+        ("mallory-empties-cells", "an input transformer that empties later cells", EMPTIES_LATER_CELLS),
+        ("trudy-thief", "reads gradebook, hidden checks and others, and carries them out", thief),
+    ):
+        yield _student(name, story, skeleton, answers.stub, sources={first: code}, hostile=True)
+    middle = labels[len(labels) // 2]
+    story = f"right, but an endless loop in {middle}"
+    looping = {**answers.reference, middle: answers.stub[middle]}
+    sources = {middle: ENDLESS_LOOP + answers.reference[middle].candidate.code}
+    yield _student("oscar-endless-loop", story, skeleton, looping, sources=sources, hostile=True)
+
+
+def _student(
+    name: str,
+    story: str,
+    skeleton: Any,
+    chosen: Mapping[str, Tried],
+    sources: Mapping[str, str] | None = None,
+    hostile: bool = False,
+) -> Student:
+    """A student who hands in the `chosen` candidates and deserves what they do; `sources` replace their text."""
+    codes = {label: item.candidate.code for label, item in chosen.items()} | dict(sources or {})
+    deserved = {label: _deserved(item) for label, item in chosen.items()}
+    return Student(name, story, as_bytes(fill_in(skeleton, codes)), deserved, hostile)
+
+
+def _deserved(item: Tried) -> frozenset[float]:
+    return frozenset(hearing.points for hearing in item.trial.hearings)
+
+
+def fill_in(skeleton: Any, codes: Mapping[str, str]) -> Any:
+    """A copy of the student notebook with these texts in its answer cells."""
+    filled = copy.deepcopy(skeleton)
+    for cell in filled.cells:
+        label = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if label in codes:
+            cell.source = codes[label]
+    return filled
+
+
+def as_bytes(notebook: Any) -> bytes:
+    """A notebook as a file."""
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def noisy_code(code: str) -> str:
+    """The same answer, printing to stderr and warning in the cell and in every call."""
+    noise = 'print("a note on stderr", file=sys.stderr); warnings.warn("this is only a warning")'
+    tree = ast.parse(f"import sys, warnings\n{noise}\n{code}")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            start = 1 if ast.get_docstring(node) is not None else 0
+            node.body[start:start] = ast.parse(noise).body
+    return ast.unparse(ast.fix_missing_locations(tree))
