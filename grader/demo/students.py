@@ -1,7 +1,7 @@
 """The students of the demo: what each hands in, and the points that each deserves.
 
-Nothing is typed in: answers are the chapter's own references, alternatives and mistakes, and what they deserve
-is what the hidden checks said to them in `grader.proving`, in a process without a sandbox.
+Nothing is typed in: answers are the chapter's own references, alternatives and mistakes, and what they
+deserve is what the hidden checks said to them in `grader.proving`, in a process without a sandbox.
 """
 
 import ast
@@ -151,7 +151,7 @@ def _student(
     sources: Mapping[str, str] | None = None,
     hostile: bool = False,
 ) -> Student:
-    """A student who hands in the `chosen` candidates and deserves what they do; `sources` replace their text."""
+    """A student with the `chosen` candidates, who deserves what they do; `sources` replace their text."""
     codes = {label: item.candidate.code for label, item in chosen.items()} | dict(sources or {})
     deserved = {label: _deserved(item) for label, item in chosen.items()}
     return Student(name, story, as_bytes(fill_in(skeleton, codes)), deserved, hostile)

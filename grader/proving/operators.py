@@ -136,13 +136,14 @@ def _keyword(node: ast.keyword, parent: ast.AST) -> Changes:
 
 
 def _call(node: ast.Call, parent: ast.AST) -> Changes:
-    if len(node.args) >= 2 and not any(isinstance(arg, ast.Starred) for arg in node.args[:2]):
+    name = _last_name(node.func)
+    starred = any(isinstance(arg, ast.Starred) for arg in node.args[:2])
+    if len(node.args) >= 2 and not starred and name not in ("max", "min"):
         yield "swap the arguments", _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
     for index, keyword in enumerate(node.keywords):
         if isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool):
             continue  # flipping it says the same
         yield "drop a keyword", _with(node, keywords=node.keywords[:index] + node.keywords[index + 1 :])
-    name = _last_name(node.func)
     if name in COUSINS:
         yield f"{name} becomes {COUSINS[name]}", _with(node, func=_renamed(node.func, COUSINS[name]))
     if isinstance(parent, ast.Expr) or name in CONVERSIONS:

@@ -18,6 +18,8 @@ from grader.proving.running import Tried
 SLOW = 10.0
 """Seconds that a hidden check may take, cases and judging included."""
 
+MUTANT_PASSES = "gets full marks; refuse it, or say in mutants.toml why it may pass"
+
 
 @dataclass
 class ExerciseProof:
@@ -138,9 +140,7 @@ def _mutant(proof: ExerciseProof, item: Tried, points: float, reasons: Mapping[s
             proof.explained[name] = reasons[name]
         elif all(full):
             proof.survivors[name] = diff
-            proof.problems.append(
-                f"the mutant {name} gets full marks; refuse it, or say in mutants.toml why it may pass"
-            )
+            proof.problems.append(f"the mutant {name} {MUTANT_PASSES}")
         else:
             proof.lucky[name] = diff
     killed = not (full and all(full))

@@ -5,19 +5,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grader.proving.proof import ChapterProof, ExerciseProof
+from grader.proving.proof import MUTANT_PASSES, ChapterProof, ExerciseProof
 
 HEADINGS = (
-    "\nreference",
+    "refer-\nence",
     "\nstub",
-    "mistakes\nrefused",
+    "mis-\ntakes",
     "hidden\nonly",
     "alter-\nnatives",
-    "\nlibrary",
-    "mutants\nkilled",
-    "ex-\nplained",
+    "lib-\nrary",
+    "\nmutants",
+    "ex-\ncused",
 )
-"""Hidden only: mistakes that the visible checks let pass."""
+"""Mistakes and mutants: how many are refused. Hidden only: mistakes that the visible checks let pass.
+Excused: mutants that are not refused and have a line in mutants.toml."""
 
 
 def show_proof(proof: ChapterProof, console: Console) -> None:
@@ -30,21 +31,26 @@ def show_proof(proof: ChapterProof, console: Console) -> None:
     for heading, footer in zip(HEADINGS, _totals(proof), strict=True):
         if proof.with_mutants or heading not in HEADINGS[-2:]:
             table.add_column(heading, justify="right", footer=footer, no_wrap=True)
-    table.add_column("hidden\ncheck", justify="right", no_wrap=True)
+    table.add_column("sec-\nonds", justify="right", no_wrap=True)
     for exercise in proof.exercises:
         table.add_row(*_row(exercise, proof.with_mutants))
     console.print(table)
     for words in proof.all_problems:
-        console.print(f"[red]✗[/red] {escape(words)}", highlight=False)
+        if MUTANT_PASSES not in words:
+            console.print(f"[red]✗[/red] {escape(words)}", highlight=False, soft_wrap=True)
     if proof.with_mutants:
         console.print(mutants_in_words(proof), highlight=False)
     for exercise in proof.exercises:
         for name, diff in exercise.survivors.items():
-            console.print(f"\n[bold]{name}[/bold] survives: {escape(diff)}", highlight=False)
+            _show_mutant(console, f"[red]✗[/red] [bold]{name}[/bold] {MUTANT_PASSES}", diff)
         for name, diff in exercise.lucky.items():
-            console.print(
-                f"\n[bold]{name}[/bold] survives with some seeds only: {escape(diff)}", highlight=False
-            )
+            _show_mutant(console, f"  [bold]{name}[/bold] gets full marks with some seeds only", diff)
+
+
+def _show_mutant(console: Console, words: str, diff: str) -> None:
+    change, _, lines = diff.partition("\n")
+    shown = "\n".join(f"    {line}" for line in lines.splitlines())
+    console.print(f"{words} ({escape(change)}):\n{escape(shown)}", highlight=False, soft_wrap=True)
 
 
 def mutants_in_words(proof: ChapterProof) -> str:
@@ -69,7 +75,7 @@ def _row(exercise: ExerciseProof, with_mutants: bool) -> list[str]:
     ]
     if with_mutants:
         row += [_of(exercise.mutants), str(len(exercise.explained))]
-    return [*row, f"{exercise.seconds:.2f} s"]
+    return [*row, f"{exercise.seconds:.2f}"]
 
 
 def _totals(proof: ChapterProof) -> list[str]:
