@@ -25,7 +25,8 @@ def sequence_logprob(cond, ids, bos):
         "numpy, and an exact sum",
         """\
 def sequence_logprob(cond, ids, bos):
-    factors = np.array([cond(tuple([bos] + list(ids[:t])))[ids[t]] for t in range(len(ids))], dtype=np.float64)
+    contexts = [tuple([bos] + list(ids[:t])) for t in range(len(ids))]
+    factors = np.array([cond(context)[token] for context, token in zip(contexts, ids)], dtype=np.float64)
     with np.errstate(divide="ignore"):
         return math.fsum(np.log(factors))
 """,
@@ -36,7 +37,8 @@ def sequence_logprob(cond, ids, bos):
         """\
 def sequence_logprob(cond, ids, bos):
     padded = (bos,) + tuple(ids)
-    factors = [torch.as_tensor(cond(padded[:t]), dtype=torch.float64)[padded[t]] for t in range(1, len(padded))]
+    rows = [torch.as_tensor(cond(padded[:t]), dtype=torch.float64) for t in range(1, len(padded))]
+    factors = [row[token] for row, token in zip(rows, ids)]
     return torch.stack(factors).log().sum().item() if factors else 0.0
 """,
     ),
@@ -308,3 +310,15 @@ def split_without_leak(docs, frac, seed, w=13):
 """,
     ),
 ]
+
+LIBRARY = {
+    "sequence-logprob": "byhand.probability:sequence_logprob",
+    "table-parameters": "byhand.probability:table_parameters",
+    "softmax": "byhand.probability:softmax",
+    "cross-entropy": "byhand.probability:cross_entropy",
+    "ngram": "byhand.ngram:NGramLM",
+    "perplexity": "byhand.metrics:perplexity",
+    "bits-per-byte": "byhand.metrics:bits_per_byte",
+    "split": "byhand.splitting:split_without_leak",
+}
+"""Where the library answers each exercise: its own functions must get full marks too."""

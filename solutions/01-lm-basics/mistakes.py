@@ -1,13 +1,13 @@
 """Wrong answers that people really give in chapter 1, each with the words that must catch it.
 
-The `belief` of each is what the page lists under "Common mistakes". For every exercise at least one of them passes the
-visible checks: those are examples, and an example cannot show everything.
+The `belief` of each is what the page lists under "Common mistakes". For every exercise at least one of them
+passes the visible checks: those are examples, and an example cannot show everything.
 """
 
 from grader.hidden import Mistake
 
 MISTAKES = [
-    # ------------------------------------------------------------------------------------ 1.1 the chain rule
+    # ------------------------------------------------------------------------------ 1.1 the chain rule
     Mistake(
         exercise="sequence-logprob",
         name="peeks at the target",
@@ -103,7 +103,7 @@ def sequence_logprob(cond, ids, bos):
     return sum(math.log(cond((bos, *ids[:t]))[token]) for t, token in enumerate(ids)) + 0.0
 """,
     ),
-    # ------------------------------------------------------------------------------------ 1.2 what a table costs
+    # -------------------------------------------------------------------------- 1.2 what a table costs
     Mistake(
         exercise="table-parameters",
         name="one row per position",
@@ -170,7 +170,7 @@ def table_parameters(vocab_size, seq, n):
     }
 """,
     ),
-    # ------------------------------------------------------------------------------------ 1.3 softmax
+    # ------------------------------------------------------------------------------------- 1.3 softmax
     Mistake(
         exercise="softmax",
         name="naive exp",
@@ -255,7 +255,7 @@ def softmax(logits, temperature=1.0):
         return weights / weights.sum(dim=-1, keepdim=True)
 """,
     ),
-    # ------------------------------------------------------------------------------------ 1.4 cross-entropy
+    # ------------------------------------------------------------------------------- 1.4 cross-entropy
     Mistake(
         exercise="cross-entropy",
         name="divides by batch times seq",
@@ -334,7 +334,7 @@ def cross_entropy(logits, targets, ignore_index=-100):
     return -log_probs.gather(-1, targets[..., None])[..., 0][scored].mean()
 """,
     ),
-    # ------------------------------------------------------------------------------------ 1.5 n-gram models
+    # ------------------------------------------------------------------------------- 1.5 n-gram models
     Mistake(
         exercise="ngram",
         name="adds k above the line only",
@@ -349,21 +349,25 @@ class NGramLM:
     def fit(self, ids):
         for size, table in enumerate(self.counts):
             for at in range(size, len(ids)):
-                row = table.setdefault(tuple(ids[at - size : at]), np.zeros(self.vocab_size))
-                row[ids[at]] += 1
+                table.setdefault(tuple(ids[at - size : at]), Counter())[ids[at]] += 1
+
+    def row(self, table, context):
+        row, seen = np.zeros(self.vocab_size), table.get(context, {})
+        row[list(seen)] = list(seen.values())
+        return row
 
     def probs(self, context):
         size = min(len(context), self.n - 1)
         context = tuple(context[len(context) - size :])
         if self.smoothing == "addk":
-            row = self.counts[size].get(context, np.zeros(self.vocab_size))
+            row = self.row(self.counts[size], context)
             total = row.sum() + self.k
             return (row + self.k) / total if total else np.full(self.vocab_size, 1 / self.vocab_size)
         probs = np.full(self.vocab_size, 1 / self.vocab_size)
         for length in range(size + 1):
-            row = self.counts[length].get(context[size - length :])
-            if row is not None:
-                types = np.count_nonzero(row)
+            row = self.row(self.counts[length], context[size - length :])
+            types = np.count_nonzero(row)
+            if types:
                 probs = (row + types * probs) / (row.sum() + types)
         return probs
 """,
@@ -372,7 +376,7 @@ class NGramLM:
         exercise="ngram",
         name="keeps the wrong end of a long context",
         belief="A context that is too long is cut at n-1 tokens.",
-        says="the last n-1 are the ones beside the gap",
+        says="the last n-1 are beside the gap",
         code="""\
 class NGramLM:
     def __init__(self, n, vocab_size, k=0.0, smoothing="addk"):
@@ -382,20 +386,24 @@ class NGramLM:
     def fit(self, ids):
         for size, table in enumerate(self.counts):
             for at in range(size, len(ids)):
-                row = table.setdefault(tuple(ids[at - size : at]), np.zeros(self.vocab_size))
-                row[ids[at]] += 1
+                table.setdefault(tuple(ids[at - size : at]), Counter())[ids[at]] += 1
+
+    def row(self, table, context):
+        row, seen = np.zeros(self.vocab_size), table.get(context, {})
+        row[list(seen)] = list(seen.values())
+        return row
 
     def probs(self, context):
         context = tuple(context[: self.n - 1])
         size = len(context)
         if self.smoothing == "addk":
-            row = self.counts[size].get(context, np.zeros(self.vocab_size)) + self.k
+            row = self.row(self.counts[size], context) + self.k
             return row / row.sum() if row.sum() else np.full(self.vocab_size, 1 / self.vocab_size)
         probs = np.full(self.vocab_size, 1 / self.vocab_size)
         for length in range(size + 1):
-            row = self.counts[length].get(context[size - length :])
-            if row is not None:
-                types = np.count_nonzero(row)
+            row = self.row(self.counts[length], context[size - length :])
+            types = np.count_nonzero(row)
+            if types:
                 probs = (row + types * probs) / (row.sum() + types)
         return probs
 """,
@@ -414,8 +422,12 @@ class NGramLM:
     def fit(self, ids):
         for size, table in enumerate(self.counts):
             for at in range(size, len(ids)):
-                row = table.setdefault(tuple(ids[at - size : at]), np.zeros(self.vocab_size))
-                row[ids[at]] += 1
+                table.setdefault(tuple(ids[at - size : at]), Counter())[ids[at]] += 1
+
+    def row(self, table, context):
+        row, seen = np.zeros(self.vocab_size), table.get(context, {})
+        row[list(seen)] = list(seen.values())
+        return row
 
     def probs(self, context):
         size = min(len(context), self.n - 1)
@@ -423,13 +435,13 @@ class NGramLM:
         if self.smoothing == "addk":
             if context not in self.counts[size]:
                 return np.zeros(self.vocab_size)
-            row = self.counts[size][context] + self.k
+            row = self.row(self.counts[size], context) + self.k
             return row / row.sum()
         probs = np.full(self.vocab_size, 1 / self.vocab_size)
         for length in range(size + 1):
-            row = self.counts[length].get(context[size - length :])
-            if row is not None:
-                types = np.count_nonzero(row)
+            row = self.row(self.counts[length], context[size - length :])
+            types = np.count_nonzero(row)
+            if types:
                 probs = (row + types * probs) / (row.sum() + types)
         return probs
 """,
@@ -448,19 +460,23 @@ class NGramLM:
     def fit(self, ids):
         for size in range(self.n):
             for at in range(size, len(ids)):
-                row = self.counts.setdefault(tuple(ids[at - size : at]), np.zeros(self.vocab_size))
-                row[ids[at]] += 1
+                self.counts.setdefault(tuple(ids[at - size : at]), Counter())[ids[at]] += 1
+
+    def row(self, context):
+        row, seen = np.zeros(self.vocab_size), self.counts.get(context, {})
+        row[list(seen)] = list(seen.values())
+        return row
 
     def probs(self, context):
         context = tuple(context)[-(self.n - 1) :]
         if self.smoothing == "addk":
-            row = self.counts.get(context, np.zeros(self.vocab_size)) + self.k
+            row = self.row(context) + self.k
             return row / row.sum() if row.sum() else np.full(self.vocab_size, 1 / self.vocab_size)
         probs = np.full(self.vocab_size, 1 / self.vocab_size)
         for length in range(len(context) + 1):
-            row = self.counts.get(context[len(context) - length :])
-            if row is not None:
-                types = np.count_nonzero(row)
+            row = self.row(context[len(context) - length :])
+            types = np.count_nonzero(row)
+            if types:
                 probs = (row + types * probs) / (row.sum() + types)
         return probs
 """,
@@ -513,13 +529,17 @@ class NGramLM:
     def fit(self, ids):
         for size, table in enumerate(self.counts):
             for at in range(size, len(ids)):
-                row = table.setdefault(tuple(ids[at - size : at]), np.zeros(self.vocab_size))
-                row[ids[at]] += 1
+                table.setdefault(tuple(ids[at - size : at]), Counter())[ids[at]] += 1
+
+    def row(self, table, context):
+        row, seen = np.zeros(self.vocab_size), table.get(context, {})
+        row[list(seen)] = list(seen.values())
+        return row
 
     def probs(self, context):
         size = min(len(context), self.n - 1)
         context = tuple(context[len(context) - size :])
-        row = self.counts[size].get(context, np.zeros(self.vocab_size))
+        row = self.row(self.counts[size], context)
         uniform = np.full(self.vocab_size, 1 / self.vocab_size)
         if self.smoothing == "addk":
             row = row + self.k
@@ -542,13 +562,17 @@ class NGramLM:
     def fit(self, ids):
         for size, table in enumerate(self.counts):
             for at in range(size, len(ids)):
-                row = table.setdefault(tuple(ids[at - size : at]), np.zeros(self.vocab_size))
-                row[ids[at]] += 1
+                table.setdefault(tuple(ids[at - size : at]), Counter())[ids[at]] += 1
+
+    def row(self, table, context):
+        row, seen = np.zeros(self.vocab_size), table.get(context, {})
+        row[list(seen)] = list(seen.values())
+        return row
 
     def probs(self, context):
         size = min(len(context), self.n - 1)
         context = tuple(context[len(context) - size :])
-        row = self.counts[size].get(context, np.zeros(self.vocab_size))
+        row = self.row(self.counts[size], context)
         uniform = np.full(self.vocab_size, 1 / self.vocab_size)
         if self.smoothing == "addk":
             row = row + self.k
@@ -557,7 +581,7 @@ class NGramLM:
         return np.where(row > 0, row / max(row.sum(), 1), shorter)
 """,
     ),
-    # ------------------------------------------------------------------------------------ 1.6 perplexity
+    # ---------------------------------------------------------------------------------- 1.6 perplexity
     Mistake(
         exercise="perplexity",
         name="mean of exponentials",
@@ -622,7 +646,7 @@ def perplexity(batches):
     return float(np.mean([math.exp(nll[mask].mean()) for nll, mask in batches if mask.any()]))
 """,
     ),
-    # ------------------------------------------------------------------------------------ 1.7 bits per byte
+    # ------------------------------------------------------------------------------- 1.7 bits per byte
     Mistake(
         exercise="bits-per-byte",
         name="characters",
@@ -663,7 +687,7 @@ def bits_per_byte(total_nll_nats, text):
     return total_nll_nats * math.log(2) / len(text.encode("utf-8"))
 """,
     ),
-    # ------------------------------------------------------------------------------------ 1.8 the split
+    # ----------------------------------------------------------------------------------- 1.8 the split
     Mistake(
         exercise="split",
         name="splits by document",
