@@ -6,7 +6,7 @@ from grader.errors import AuthoringError
 from grader.execution.plan import Plan, PlanCell, ProbeCall
 from grader.grading.assignment import Assignment
 from grader.grading.shortcuts import forbidden_use
-from grader.grading.skeleton import STUDENT_TAG, Prepared
+from grader.grading.skeleton import STUDENT_TAG, Prepared, defined_names
 from grader.hidden import Case, HiddenCheck, draw_cases, probe_source, seed_for
 from grader.wire import encode
 
@@ -43,7 +43,7 @@ def make_plan(
         seed = seed_for(secret, chapter.id, student, attempt, exercise.label)
         cases = _draw(assignment, check, seed)
         kept.seeds[exercise.label], kept.cases[exercise.label] = seed, cases
-        sentence = forbidden_use(prepared.answers.get(exercise.label, ""), check.forbids, sources)
+        sentence = forbidden_use(_answer(prepared, exercise.label, check), check.forbids, sources)
         if sentence:
             kept.refused[exercise.label] = sentence
         inputs = tuple(encode(case.inputs) for case in cases)
@@ -57,6 +57,16 @@ def make_plan(
         seed=seed_for("process", chapter.id, "", attempt) % 2**32,
     )
     return plan, kept
+
+
+def _answer(prepared: Prepared, label: str, check: HiddenCheck) -> str:
+    """The answer cell, and further cells of the student's that define what the probe uses."""
+    own = [
+        cell.source
+        for cell in prepared.notebook.cells
+        if STUDENT_TAG in cell.metadata.get("tags", ()) and defined_names(cell.source) & set(check.uses)
+    ]
+    return "\n".join([prepared.answers.get(label, ""), *own])
 
 
 def _draw(assignment: Assignment, check: HiddenCheck, seed: int) -> list[Case]:

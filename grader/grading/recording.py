@@ -110,8 +110,7 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
         raise EnvironmentProblem(
             f"nbgrader could not put {chapter_id} into the gradebook: {reasons[0]}",
             "if exercises were added or removed after grading, grade into another --class folder, or take "
-            """nbgrader's settings for what an unanswered answer cell holds: as in the student notebook."""
-            f"submissions out with `nbgrader db assignment remove {chapter_id} --force` in the class folder",
+            f"the old submissions out with `nbgrader db assignment remove {chapter_id} --force` in the class folder",
         ) from None
     release = classroom.root / "release" / chapter_id / f"{assignment.stem}.ipynb"
     write_whole(release, nbformat.writes(assignment.skeleton).encode())

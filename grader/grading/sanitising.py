@@ -24,8 +24,8 @@ MAX_OUTPUTS = 200
 TABLE_TAGS = frozenset(
     re.findall(
         r"\w+",
-        "b br caption code col colgroup dd div dl dt em h1 h2 h3 h4 h5 h6 hr i li ol p pre small span strong sub "
-        "sup table tbody td tfoot th thead tr tt ul",
+        "b br caption code col colgroup dd div dl dt em h1 h2 h3 h4 h5 h6 hr i li ol p pre small span "
+        "strong sub sup table tbody td tfoot th thead tr tt ul",
     )
 )
 SPANS = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"}}
