@@ -91,7 +91,7 @@ def blocks(text: str, line: int) -> list[Block]:
     while here < len(lines):
         opening = OPENING.match(lines[here])
         directive = DIRECTIVE.match(opening["info"]) if opening else None
-        if opening is None or (opening["fence"][0] == ":" and directive is None) or "`" in opening["info"]:
+        if opening is None or not _opens(opening, directive):
             here += 1
             continue
         flush(here)
@@ -105,6 +105,13 @@ def blocks(text: str, line: int) -> list[Block]:
         start = here = end + 1
     flush(len(lines))
     return found
+
+
+def _opens(opening: re.Match[str], directive: re.Match[str] | None) -> bool:
+    """Three colons open a directive only; with one more backtick in the line, backticks are a code span."""
+    if opening["fence"][0] == ":":
+        return directive is not None
+    return opening["fence"][0] == "~" or "`" not in opening["info"]
 
 
 def _closing(lines: list[str], start: int, fence: str) -> int:

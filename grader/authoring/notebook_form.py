@@ -90,7 +90,7 @@ class NotebookForm:
 
     def _quiz(self, block: Directive, quoted: bool) -> str:
         quiz = parse_quiz(block.body)
-        parts = [self._render(blocks(quiz.question, block.body_line), quoted)]
+        parts = ["**Question**", self._render(blocks(quiz.question, block.body_line), quoted)]
         for choice in quiz.choices:
             verdict = "**Right:**" if choice.right else "**Not so:**"
             explanation = f"{verdict} {self._text(choice.explanation, quoted)}"
@@ -134,10 +134,9 @@ class NotebookForm:
         return anchor + _quote(f"**{title}**\n\n{body}")
 
     def _bibliography(self) -> str:
-        cited = {key: self.bibliography[key] for key in cited_keys(self.page) if key in self.bibliography}
-        return "\n".join(
-            f"- {entry.entry}" for entry in sorted(cited.values(), key=lambda entry: entry.entry)
-        )
+        cited = [self.bibliography[key] for key in cited_keys(self.page)]
+        in_order = sorted(cited, key=lambda entry: (entry.authors, entry.year))
+        return "\n".join(f"- {entry.entry}" for entry in in_order)
 
     # --- inside a text
 

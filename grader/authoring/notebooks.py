@@ -7,7 +7,7 @@ the tags, never written by hand; what students must not see is removed by nbgrad
 import hashlib
 from typing import Any
 
-from nbformat import NotebookNode, v4
+from nbformat import NotebookNode, from_dict, v4
 
 from grader.authoring.book_form import BookForm
 from grader.authoring.checking import load_page
@@ -159,7 +159,7 @@ def _graded_or_shown(page: Page, cell: Cell, hidden: bool = True) -> NotebookNod
         made = v4.new_code_cell(source)
     made.id = cell.label or _hashed(cell.source)
     if cell.role is not None:
-        made.metadata["nbgrader"] = {
+        nbgrader = {
             "cell_type": made.cell_type,
             "grade": cell.role != "answer",
             "grade_id": cell.label,
@@ -167,7 +167,9 @@ def _graded_or_shown(page: Page, cell: Cell, hidden: bool = True) -> NotebookNod
             "schema_version": 3,
             "solution": cell.role != "checks",
             "task": False,
-        } | ({} if cell.role == "answer" else {"points": _whole(cell.points)})
+        }
+        points = {} if cell.role == "answer" else {"points": _whole(cell.points)}
+        made.metadata["nbgrader"] = from_dict(nbgrader | points)
     if hidden and cell.role in ("answer", "checks"):
         made.metadata["tags"] = ["raises-exception"]
     if hidden and "hide-input" in cell.tags:
@@ -182,7 +184,7 @@ def _whole(points: float | None) -> float | int | None:
 def _markdown(text: str, attachments: dict[str, dict[str, str]]) -> NotebookNode:
     made = v4.new_markdown_cell(text, id=_hashed(text))
     if attachments:
-        made.attachments = NotebookNode(attachments)
+        made.attachments = from_dict(attachments)
     return made
 
 
@@ -193,7 +195,7 @@ def _notebook(cells: list[NotebookNode]) -> NotebookNode:
         seen[name] = seen.get(name, 0) + 1
         if seen[name] > 1:
             cell.id = f"{name}-{seen[name]}"
-    notebook = v4.new_notebook(cells=cells, metadata=NotebookNode(METADATA))
+    notebook = v4.new_notebook(cells=cells, metadata=from_dict(METADATA))
     notebook.nbformat_minor = 5
     return notebook
 
