@@ -83,6 +83,8 @@ class BookForm:
                 words, name = split_role(match["content"])
                 if (chapter := self.references.chapter_of(name)) is not None:
                     return f"{{doc}}`{words or chapter.title} </{book_docname(chapter)}>`"
+            elif kind == "comment":
+                return ""  # the book publishes its sources
             elif kind == "link":
                 return self._link(self._text(match["text"]), match["href"], match[0])
             return str(match[0])

@@ -23,6 +23,13 @@ def check_cells(page: Page, problems: Problems) -> None:
         _check_markers(page, cell, problems)
         if cell.kind == "code" and syntax_tree(cell.source) is None:
             _report_syntax(page, cell, problems)
+        elif cell.role == "answer" and syntax_tree(without_solution(cell.source)) is None:
+            problems.add(
+                page.path,
+                cell.opening,
+                f"without its solution the answer {cell.label!r} does not parse",
+                "indent ### BEGIN SOLUTION like the code it stands for: the stub is put at its place",
+            )
     _check_labels(page, problems)
     _check_pairs(page, problems)
     total = sum(cell.points or 0 for cell in page.cells if cell.role in ("checks", "essay"))
@@ -179,6 +186,23 @@ def _check_markers(page: Page, cell: Cell, problems: Problems) -> None:
         problems.add(
             page.path, cell.opening, f"{BEGIN} without {END}", "close the solution with ### END SOLUTION"
         )
+
+
+def without_solution(source: str) -> str:
+    """The answer cell as nbgrader will leave it, with `raise NotImplementedError` as the stub.
+
+    >>> print(without_solution("def f():\\n    ### BEGIN SOLUTION\\n    return 1\\n    ### END SOLUTION"))
+    def f():
+        raise NotImplementedError
+    """
+    lines, inside = [], False
+    for line in source.split("\n"):
+        if BEGIN in line:
+            lines.append(line[: len(line) - len(line.lstrip())] + "raise NotImplementedError")
+        inside = (inside or BEGIN in line) and END not in line
+        if not inside and END not in line:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def syntax_tree(source: str) -> ast.Module | None:

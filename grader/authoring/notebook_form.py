@@ -99,7 +99,7 @@ class NotebookForm:
 
     def _figure(self, block: Directive, quoted: bool) -> str:
         name = block.options.get("name")
-        picture = self._picture(block.argument, block.options["alt"])
+        picture = self._picture(block.argument, block.options["alt"], block.options.get("width"))
         body = self._render(block.blocks(), quoted).strip()
         if block.name == "image" or not (body or name):
             return picture
@@ -111,14 +111,15 @@ class NotebookForm:
         words = f"**{target.words}.** {head}" if target else head
         return f"{words}\n\n{rest}" if rest else words
 
-    def _picture(self, source: str, alt: str) -> str:
+    def _picture(self, source: str, alt: str, width: str | None = None) -> str:
         path = image_path(self.page, source)
         assert path is not None, "checked before"
         kind = IMAGES[path.suffix.lower()]
         data = base64.b64encode(path.read_bytes()).decode()
         if kind == "image/svg+xml":
             # JupyterLab shows no attached SVG, but does show one inside the address
-            return f'<img alt="{escape(alt)}" src="data:{kind};base64,{data}">'
+            size = f' width="{escape(width)}"' if width else ""
+            return f'<img alt="{escape(alt)}"{size} src="data:{kind};base64,{data}">'
         name = source.replace("/", "-")
         self.attachments[name] = {kind: data}
         return f"![{alt}](attachment:{name})"

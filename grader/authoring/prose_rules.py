@@ -22,6 +22,11 @@ UNSHOWABLE = {
         "notebooks have none: say it in the sentence or in an admonition",
     ),
     re.compile(r"\{\{.+?\}\}"): ("a substitution", "write the words themselves"),
+    re.compile(r"<!--"): (
+        "an HTML comment, which readers can see",
+        "write a note to yourself as a line `% …`",
+    ),
+    re.compile(r"<(script|style|iframe)\b"): ("raw HTML that notebooks do not show", "take it out"),
 }
 
 

@@ -71,7 +71,10 @@ def test_a_chapter_without_a_folder_is_said_of_its_row(mini):
 
 
 def test_a_folder_that_is_no_chapter_is_said(mini):
-    (mini.root / "solutions" / "09-stray").mkdir()
+    stray = mini.root / "solutions" / "09-stray"
+    stray.mkdir()
+    assert mini.problems() == []
+    (stray / "stray.md").write_text("# Stray\n")
     assert "solutions/09-stray: the folder is no chapter of course.toml" in str(mini.problems()[0])
 
 

@@ -100,6 +100,7 @@ BOOK = {
         "- A share is a weight divided by the largest weight.\n"
         "- Nothing shared among all is nothing for each.\n:::",
     ),
+    "comments of the author go": ("One.\n\n% a secret\n\nTwo.", "One.\n\n\n\nTwo."),
     "code stays": ("```python\n{numref}`shares`\n```", "```python\n{numref}`shares`\n```"),
 }
 
