@@ -99,8 +99,8 @@ def perform(
         os.environ.pop(CANARY, None)
         listener.close()
     outcome = DemoOutcome(students, _report(course, chapter, classroom), attempts=2 * len(wanted) + 4)
-    _compare_scores(outcome)
-    _examine_thief(outcome, classroom, chapter, listener, drops, mark)
+    compare_scores(outcome)
+    examine_thief(outcome, classroom.root, chapter, listener.visitors, drops, mark)
     _examine_leaks(outcome, course, chapter, classroom, mark)
     _write_reports(outcome, classroom, chapter)
     outcome.seconds = time.monotonic() - began
@@ -177,7 +177,8 @@ def _differ(outcome: DemoOutcome, student: str, words: str) -> None:
     outcome.wrong.add(student)
 
 
-def _compare_scores(outcome: DemoOutcome) -> None:
+def compare_scores(outcome: DemoOutcome) -> None:
+    """Note each student whose points are not what is deserved."""
     rows = {row.student: row.points for row in outcome.report.rows}
     for student in outcome.students:
         for label, deserved in student.deserved.items():
@@ -187,26 +188,21 @@ def _compare_scores(outcome: DemoOutcome) -> None:
                 _differ(outcome, student.name, f"{label} got {got} points and deserves {said}")
 
 
-def _examine_thief(
-    outcome: DemoOutcome,
-    classroom: Classroom,
-    chapter: Chapter,
-    listener: Listener,
-    drops: Sequence[Path],
-    mark: str,
+def examine_thief(
+    outcome: DemoOutcome, root: Path, chapter: Chapter, visitors: int, drops: Sequence[Path], mark: str
 ) -> None:
+    """Note what the thief got and left: in `root`, the class folder, in `drops`, and through the network."""
     for student in outcome.students:
         if b"WANTED = " not in student.data:
             continue
-        path = classroom.root / "autograded" / student.name / chapter.id / f"{chapter.page.stem}.ipynb"
-        loot = loot_of(path)
+        loot = loot_of(root / "autograded" / student.name / chapter.id / f"{chapter.page.stem}.ipynb")
         if loot is None:
             _differ(outcome, student.name, "the theft did not run to its end, so it shows nothing")
         for name in loot or []:
             _differ(outcome, student.name, f"could read {name}")
-        if listener.visitors:
+        if visitors:
             _differ(outcome, student.name, "got through to the network")
-        for words in left_behind([*drops, classroom.submitted / student.name / chapter.id], mark):
+        for words in left_behind([*drops, root / "submitted" / student.name / chapter.id], mark):
             _differ(outcome, student.name, words)
 
 

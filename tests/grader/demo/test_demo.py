@@ -1,0 +1,198 @@
+"""The demo's class: what each student hands in, and that a wrong outcome does not pass unseen."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from grader.authoring.notebooks import student_notebook
+from grader.course import load_course
+from grader.demo.commands import demo
+from grader.demo.evidence import leaks, left_behind, loot_of, telling_lines
+from grader.demo.performance import CANARY, DemoOutcome, compare_scores, examine_thief, perform
+from grader.demo.scoreboard import show_outcome
+from grader.demo.students import make_students, noisy_code, sort_answers
+from grader.errors import UsageError
+from grader.grading.report import ClassReport, Column, Row
+from grader.proving.material import read_material
+from grader.proving.running import run_chapter
+
+MINI = Path(__file__).parent.parent / "fixtures" / "mini"
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    root = tmp_path_factory.mktemp("demo") / "course"
+    shutil.copytree(MINI, root)
+    settings = (root / "course.toml").read_text().replace("cell_seconds = 10", "cell_seconds = 3")
+    (root / "course.toml").write_text(settings)
+    return load_course(root)
+
+
+@pytest.fixture(scope="module")
+def students(course):
+    chapter = course.chapters[0]
+    _, tried = run_chapter(
+        course, chapter, read_material(course, chapter), False, (1, 2), 2, lambda done, count: None
+    )
+    return make_students(student_notebook(course, chapter), sort_answers(tried), "WANTED = []")
+
+
+def named(students, part):
+    return next(student for student in students if part in student.name)
+
+
+def report_of(students, **changed):
+    """A report in which each got the least that is deserved, but for the changes (name=points of shares)."""
+    rows = []
+    for student in students:
+        points = {f"{label}-checks": min(points) for label, points in student.deserved.items()}
+        if student.name.split("-")[0] in changed:
+            points["shares-checks"] = changed[student.name.split("-")[0]]
+        rows.append(Row(student.name, points))
+    return ClassReport(
+        "Mini", (Column("add-up-checks", "1.1", 1.0), Column("shares-checks", "1.2", 2.0)), tuple(rows)
+    )
+
+
+def test_the_class_has_every_kind_of_student(students):
+    assert len({student.name for student in students}) == len(students) >= 11
+    assert sum(student.hostile for student in students) == 3
+    for kind in (
+        "right",
+        "way",
+        "half",
+        "untouched",
+        "noisy",
+        "deleted",
+        "metadata",
+        "not-a-notebook",
+        "empties",
+    ):
+        assert any(kind in student.name for student in students)
+
+
+def test_what_is_deserved_comes_from_the_hidden_checks(students):
+    assert named(students, "ada").deserved == {"add-up": {1.0}, "shares": {2.0}}
+    assert named(students, "emmy").deserved == {"add-up": {1.0}, "shares": {0.0}}
+    assert named(students, "dora").deserved == {"add-up": {0.0}, "shares": {1.0}}
+    assert named(students, "oscar").deserved == {"add-up": {1.0}, "shares": {0.0}}
+    assert [named(students, name).most for name in ("fred", "jan", "mallory", "trudy")] == [0, 0, 0, 0]
+    assert [named(students, name).least for name in ("grace", "gina", "hugo", "ines")] == [3, 3, 3, 3]
+
+
+def test_every_submission_but_one_is_a_valid_notebook(students):
+    for student in students:
+        if "not-a-notebook" in student.name:
+            with pytest.raises(ValueError):
+                json.loads(student.data)
+        else:
+            nbformat.validate(nbformat.reads(student.data.decode(), as_version=4))
+
+
+def test_a_noisy_answer_computes_the_same():
+    namespace: dict = {}
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        exec(noisy_code('def double(x):\n    """Doc."""\n    return 2 * x'), namespace)
+        assert namespace["double"](21) == 42
+    assert namespace["double"].__doc__ == "Doc."
+    assert err.getvalue().count("a note on stderr") == 2
+    assert len(caught) == 2
+
+
+def test_telling_lines_are_long_code_that_is_not_public():
+    line = 'expected = reference(case.inputs["weights"])'
+    secret = f'x = 1\n    {line}\n"words for students, which are long"\n# a comment, which is long\n'
+    assert telling_lines(secret, "") == [line]
+    assert telling_lines(secret, f"see {line} there") == []
+
+
+def test_a_planted_secret_is_found_in_notebooks_json_and_pages(tmp_path):
+    secret = 'expected = reference(case.inputs["weights"])'
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": [{"source": ["x\n", secret]}]}))
+    (tmp_path / "b.html").write_text("<pre>expected = reference(case.inputs[&quot;weights&quot;])</pre>")
+    (tmp_path / "c.json").write_text(json.dumps({"words": secret}))
+    (tmp_path / "d.json").write_text(json.dumps({"words": "nothing"}))
+    found = leaks([tmp_path], {"a hidden line": [secret]})
+    assert [Path(words.split(" holds")[0]).name for words in found] == ["a.ipynb", "b.html", "c.json"]
+
+
+def test_loot_left_anywhere_is_found(tmp_path):
+    assert left_behind([tmp_path, tmp_path / "nowhere"], "loot-1") == []
+    (tmp_path / "loot-1-later").touch()
+    assert left_behind([tmp_path, tmp_path / "nowhere"], "loot-1") == [
+        f"the thief left {tmp_path}/loot-1-later"
+    ]
+
+
+def test_scores_as_deserved_make_no_difference_and_others_do(students):
+    fine = DemoOutcome(students, report_of(students))
+    compare_scores(fine)
+    assert fine.differences == []
+    wrong = DemoOutcome(students, report_of(students, fred=2.0, ada=1.0, gina=None))
+    compare_scores(wrong)
+    assert wrong.wrong == {"fred-untouched", "ada-all-right", "gina-noisy"}
+    assert "fred-untouched: shares got 2.0 points and deserves 0" in wrong.differences
+
+
+def test_a_thief_who_found_or_reached_something_or_said_nothing_is_a_difference(students, course, tmp_path):
+    thief = named(students, "thief")
+    outcomes = {}
+    for name, text in {
+        "caught": 'LOOT {"found": []}\n',
+        "found": 'LOOT {"found": ["the gradebook"]}\n',
+        "silent": "hello\n",
+    }.items():
+        path = tmp_path / name / "autograded" / thief.name / "01-tiny" / "tiny.ipynb"
+        path.parent.mkdir(parents=True)
+        output = nbformat.v4.new_output("stream", text=text)
+        cells = [nbformat.v4.new_code_cell("x", outputs=[output])]
+        path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
+        outcomes[name] = DemoOutcome([thief], report_of([thief]))
+        examine_thief(outcomes[name], tmp_path / name, course.chapters[0], visitors=0, drops=[], mark="loot")
+    assert loot_of(path) is None
+    assert outcomes["caught"].differences == []
+    assert outcomes["found"].differences == ["trudy-thief: could read the gradebook"]
+    assert "shows nothing" in outcomes["silent"].differences[0]
+    reached = DemoOutcome([thief], report_of([thief]))
+    examine_thief(reached, tmp_path / "caught", course.chapters[0], visitors=1, drops=[], mark="loot")
+    assert reached.differences == ["trudy-thief: got through to the network"]
+
+
+def test_the_scoreboard_counts_the_students_as_deserved(students):
+    outcome = DemoOutcome(students, report_of(students, fred=2.0))
+    compare_scores(outcome)
+    console = Console(width=100, file=io.StringIO())
+    show_outcome(outcome, console)
+    assert f"{len(students) - 1} of {len(students)} as deserved" in console.file.getvalue()
+    assert "✗" in console.file.getvalue()
+
+
+def test_a_folder_with_submissions_of_others_is_left_alone(course, tmp_path, monkeypatch):
+    other = tmp_path / "submitted" / "real-student" / "01-tiny"
+    other.mkdir(parents=True)
+    monkeypatch.setenv("COURSE_ROOT", str(course.root))
+    done = CliRunner().invoke(demo, ["--class", str(tmp_path)])
+    assert isinstance(done.exception, UsageError)
+    assert [path.name for path in tmp_path.iterdir()] == ["submitted"]
+
+
+@pytest.mark.sandbox
+@pytest.mark.slow
+def test_the_whole_demo_ends_as_deserved(course, tmp_path):
+    said: list[str] = []
+    outcome = perform(course, course.chapters[0], tmp_path / "class", 2, tell=said.append)
+    assert outcome.differences == []
+    assert len(outcome.report.rows) == len(outcome.students)
+    assert all(path.exists() for path in outcome.places.values())
+    assert CANARY not in os.environ
