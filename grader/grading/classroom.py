@@ -3,12 +3,14 @@
 ::
 
     class/
-      submitted/STUDENT/CHAPTER/*.ipynb   what came in; read, never written source/  release/
-      built from the course autograded/                         what nbgrader's formgrader shows: outputs
-      sanitised, no hidden source feedback/STUDENT/CHAPTER/           feedback.html and result.json
-      gradebook.db                        nbgrader's gradebook, unless --db names another nbgrader_config.py
-      so that nbgrader's own commands and formgrader work from here .secret
-      decides the seeds of the hidden cases; mode 0600
+      submitted/STUDENT/CHAPTER/*.ipynb  what came in; read, never written
+      source/, release/                  built from the course
+      autograded/                        what formgrader shows: outputs sanitised, no hidden source
+      feedback/STUDENT/CHAPTER/          feedback.html and result.json
+      exchange/                          for nbgrader's own release and collect
+      gradebook.db                       nbgrader's gradebook, unless --db names another
+      nbgrader_config.py                 lets nbgrader's commands and formgrader work from here
+      .secret                            decides the seeds of the hidden cases; mode 0600
 
 nbgrader writes its own feedback, when asked, to `feedback_nbgrader/`: it replaces whole folders.
 """
@@ -198,9 +200,10 @@ def check_gradebook(url: str) -> None:
 
 
 def write_settings(classroom: Classroom, course: Course, cell_seconds: float) -> None:
-    """Write `nbgrader_config.py`, unless its owner has taken out our first line."""
+    """Write `nbgrader_config.py`, unless its owner has taken out our first line, and make its exchange."""
     from grader.authoring.notebooks import CODE_STUB, TEXT_STUB
 
+    (classroom.root / "exchange").mkdir(exist_ok=True)
     path = classroom.config_path
     if path.is_file() and CONFIG_HEADER not in path.read_text(encoding="utf-8", errors="replace"):
         return

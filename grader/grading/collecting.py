@@ -52,7 +52,11 @@ class Submission:
         student: as in `Place`.
         data: the notebook; empty where there is a problem.
         digest: sha256 of the data in hex: the attempt. Where there is a problem, of the problem.
-        received: when the file came to lie on this machine, in UTC. A student cannot choose it.
+        received: when the file came to lie on this machine, in UTC: no student can choose it. Kept with the
+            result.
+        claimed: the time in a `timestamp.txt` beside it, as nbgrader's own collecting writes it; a student
+        may
+            have. It is what nbgrader's late penalties and formgrader go by; empty where there is none.
         remarks: as in `Place`.
         problem: as in `Place`.
     """
@@ -60,7 +64,8 @@ class Submission:
     student: str
     data: bytes
     digest: str
-    received: datetime
+    received: datetime | None
+    claimed: str = ""
     remarks: tuple[str, ...] = ()
     problem: str = ""
 
@@ -123,14 +128,16 @@ def take_in(place: Place) -> Submission:
         data, received = _read_regular(place.notebook)
     except SubmissionError as error:
         return with_problem(place, error.problem)
-    return Submission(place.student, data, hashlib.sha256(data).hexdigest(), received, place.remarks)
+    claimed = _claimed_time(place.notebook.parent / "timestamp.txt")
+    return Submission(place.student, data, hashlib.sha256(data).hexdigest(), received, claimed, place.remarks)
 
 
 def with_problem(known: Place | Submission, problem: str) -> Submission:
     """The same submission with nothing to grade in it."""
     digest = known.digest if isinstance(known, Submission) else hashlib.sha256(problem.encode()).hexdigest()
-    received = known.received if isinstance(known, Submission) else datetime.now(UTC)
-    return Submission(known.student, b"", digest, received, known.remarks, problem)
+    received = known.received if isinstance(known, Submission) else None
+    claimed = known.claimed if isinstance(known, Submission) else ""
+    return Submission(known.student, b"", digest, received, claimed, known.remarks, problem)
 
 
 def _check_name(student: str) -> None:
@@ -194,7 +201,22 @@ def shown_name(name: str) -> str:
     return re.sub(r"[^\w .()\-]", "?", name)[:60]
 
 
-def _read_regular(path: Path) -> tuple[bytes, datetime]:
+def _claimed_time(path: Path) -> str:
+    """The time in a timestamp file, in nbgrader's form; empty for no file, no time, or one that is still to
+    come."""
+    from nbgrader.utils import parse_utc
+
+    try:
+        data, received = _read_regular(path, most=200)
+        time = parse_utc(data.decode("ascii").strip())
+    except (SubmissionError, ValueError, OverflowError, TypeError):
+        return ""
+    if time.replace(tzinfo=UTC) > received:
+        return ""
+    return f"{time:%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+def _read_regular(path: Path, most: int | None = None) -> tuple[bytes, datetime]:
     """The bytes of a regular file and the time when it came to lie here.
 
     The inode's change time is the kernel's: a modification time comes with an archive and is the student's
@@ -208,7 +230,7 @@ def _read_regular(path: Path) -> tuple[bytes, datetime]:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise SubmissionError("The notebook is a link or a device, not a file.")
-        if status.st_size > MAX_NOTEBOOK_BYTES:
+        if status.st_size > (MAX_NOTEBOOK_BYTES if most is None else most):
             raise SubmissionError(
                 f"The notebook has {status.st_size >> 20} MB; at most {MAX_NOTEBOOK_BYTES >> 20} MB "
                 "are read. Clear its outputs and hand it in again."

@@ -109,6 +109,8 @@ def result_record(
         "exercises": exercises,
         "repairs": [*submission.remarks, *repairs],
         "attempt": submission.digest,
+        "received": submission.received.isoformat() if submission.received else None,
+        "claimed": submission.claimed,
         "edition": assignment.edition,
         "checks": assignment.checks_digest,
         "library": assignment.library_digest,

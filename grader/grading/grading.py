@@ -208,7 +208,7 @@ def _write_down(
     try:
         (folder / "result.json").unlink(missing_ok=True)
         notebook = finished_notebook(assignment, prepared, outcome, results)
-        points = record(run.classroom, assignment, run.slug, student, submission.received, notebook)
+        points = record(run.classroom, assignment, run.slug, student, submission.claimed, notebook)
         write_whole(folder / "feedback.html", as_page(summary, assignment.chapter.title, run.language))
         write_whole(folder / "result.json", as_json(summary))
     except (EnvironmentProblem, OSError) as error:
@@ -226,12 +226,13 @@ def graded_before(classroom: Classroom, assignment: Assignment, submission: Subm
     folder = classroom.feedback(submission.student, assignment.chapter.id)
     try:
         found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        same = (found["attempt"], found["checks"], found["library"], found["edition"]) == (
+        same = [found[key] for key in ("attempt", "claimed", "checks", "library", "edition")] == [
             submission.digest,
+            submission.claimed,
             assignment.checks_digest,
             assignment.library_digest,
             assignment.edition,
-        )
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     autograded = classroom.root / "autograded" / submission.student / assignment.chapter.id

@@ -12,7 +12,6 @@ import logging
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,8 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
         raise EnvironmentProblem(
             f"nbgrader could not put {chapter_id} into the gradebook: {reasons[0]}",
             "if exercises were added or removed after grading, grade into another --class folder, or take "
-            f"the old submissions out with `nbgrader db assignment remove {chapter_id} --force` in the class folder",
+            f"the old submissions out with `nbgrader db assignment remove {chapter_id} --force`, "
+            "run in the class folder",
         ) from None
     release = classroom.root / "release" / chapter_id / f"{assignment.stem}.ipynb"
     write_whole(release, nbformat.writes(assignment.skeleton).encode())
@@ -152,7 +152,7 @@ def finished_notebook(
 
 
 def record(
-    classroom: Classroom, assignment: Assignment, slug: str, student: str, received: datetime, notebook: Any
+    classroom: Classroom, assignment: Assignment, slug: str, student: str, claimed: str, notebook: Any
 ) -> float:
     """Write one student's notebook to `autograded/` and its scores to the gradebook; the points it has there.
 
@@ -166,7 +166,8 @@ def record(
     chapter_id = assignment.chapter.id
     folder = classroom.root / PREPARED / student / chapter_id
     write_whole(folder / f"{assignment.stem}.ipynb", nbformat.writes(notebook).encode())
-    write_whole(folder / "timestamp.txt", received.strftime("%Y-%m-%d %H:%M:%S.%f UTC\n").encode())
+    if claimed:
+        write_whole(folder / "timestamp.txt", f"{claimed}\n".encode())
     log, kept = _quiet_log()
     directory = _course_directory(classroom, assignment, slug, submitted_directory=PREPARED)
     converter = Autograde(
@@ -226,7 +227,8 @@ def _recording_steps() -> list[Any]:
 
 
 def _reset_scores(classroom: Classroom, assignment: Assignment, slug: str, student: str) -> None:
-    """Take back what an earlier run gave automatically; a teacher's own scores and comments stay."""
+    """Take back what an earlier run gave automatically, and its time; a teacher's scores and comments
+    stay."""
     from nbgrader.api import Gradebook, MissingEntry
 
     with Gradebook(classroom.db_url, slug) as gradebook:
@@ -234,6 +236,7 @@ def _reset_scores(classroom: Classroom, assignment: Assignment, slug: str, stude
             submission = gradebook.find_submission(assignment.chapter.id, student)
         except MissingEntry:
             return
+        submission.timestamp = None
         for notebook in submission.notebooks:
             for grade in notebook.grades:
                 grade.auto_score = None

@@ -169,7 +169,9 @@ def as_csv(report: ClassReport) -> str:
     """The report as CSV. A name that a spreadsheet would take for a formula gets an apostrophe in front."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["student", *(column.label for column in report.columns), "total", "max"])
+    writer.writerow(
+        ["student", *(column.label.removesuffix("-checks") for column in report.columns), "total", "max"]
+    )
     for row in report.rows:
         name = printable(row.student)
         name = f"'{name}" if name[:1] in "=+-@" else name

@@ -102,7 +102,16 @@ def test_the_time_of_a_submission_is_not_the_students_to_choose(workshop: Worksh
     (path.parent / "timestamp.txt").write_text("1999-01-01 00:00:00 UTC")
     os.utime(path, (0, 0))
     [place] = find_submissions(workshop.folder / "submitted", "01-tiny", "tiny")
-    assert take_in(place).received.year > 2000
+    submission = take_in(place)
+    assert submission.received.year > 2000
+    assert submission.claimed == "1999-01-01 00:00:00.000000 UTC"
+    (path.parent / "timestamp.txt").write_text("2999-01-01 00:00:00 UTC")
+    assert take_in(place).claimed == ""
+    (path.parent / "timestamp.txt").write_text("x" * 1000)
+    assert take_in(place).claimed == ""
+    (path.parent / "timestamp.txt").unlink()
+    os.mkfifo(path.parent / "timestamp.txt")
+    assert take_in(place).claimed == ""
 
 
 def test_odd_names_of_folders_are_graded_like_others(workshop: Workshop) -> None:

@@ -1,7 +1,6 @@
 """What a submission is worth, whatever state it is in."""
 
 import copy
-import os
 from dataclasses import replace
 
 import nbformat
@@ -10,6 +9,7 @@ import pytest
 from grader.execution.plan import Outcome
 from grader.execution.run import execute
 from grader.execution.workers import TROUBLE
+
 from .conftest import HALF_SHARES, RIGHT, Workshop, run_here
 
 
@@ -208,7 +208,7 @@ def test_the_order_of_outcomes_does_not_matter(workshop: Workshop) -> None:
     assert workshop.points(backwards) == {"right": 3, "untouched": 0}
 
 
-def test_running_as_root_or_not_the_secret_is_private(workshop: Workshop) -> None:
+def test_the_class_secret_is_private(workshop: Workshop) -> None:
     workshop.submit("one", workshop.right())
     workshop.grade()
-    assert os.stat(workshop.classroom.secret_path).st_mode & 0o777 == 0o600
+    assert workshop.classroom.secret_path.stat().st_mode & 0o777 == 0o600
