@@ -56,6 +56,8 @@ class Box:
         self.cpu_seconds = 0.0
         self._buffer = bytearray()
         self._next_look = 0.0
+        self._looks = 0
+        self._unmapped_mb = 0.0
         self._folder: str | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         program = [sys.executable, "-P", "-c", BOOT]
@@ -195,9 +197,12 @@ class Box:
         """Measure the tree; stop it when it uses more than the budget."""
         use = watch.usage(self._process.pid)
         self.cpu_seconds = max(self.cpu_seconds, use.cpu_seconds)
-        memory = use.memory_mb
+        self._looks += 1
+        if self._looks % 4 == 0:
+            self._unmapped_mb = watch.unmapped_mb(use.pids)
+        memory = use.memory_mb + self._unmapped_mb
         if memory > self.budget.memory_mb:
-            memory = watch.proportional_mb(use.pids) or memory
+            memory = (watch.proportional_mb(use.pids) or use.memory_mb) + self._unmapped_mb
         self.peak_mb = max(self.peak_mb, memory)
         if memory > self.budget.memory_mb:
             raise StoppedError(f"used more than {self.budget.memory_mb:,} MB of memory")

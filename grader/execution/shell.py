@@ -10,6 +10,7 @@ alone.
 """
 
 import base64
+import fcntl
 import io
 import json
 import os
@@ -36,7 +37,9 @@ class Outputs:
         self.muted = False
         self.items: list[dict[str, Any]] = []
         self.clear_first = False
-        self.files = {name: tempfile.TemporaryFile("a+b", buffering=0) for name in ("stdout", "stderr")}  # noqa: SIM115
+        self.files = {name: tempfile.TemporaryFile(buffering=0) for name in ("stdout", "stderr")}  # noqa: SIM115
+        for file in self.files.values():
+            fcntl.fcntl(file, fcntl.F_SETFL, os.O_APPEND)
 
     def redirect(self) -> None:
         """Point file descriptors 1 and 2 at files, to see what subprocesses and C code print."""

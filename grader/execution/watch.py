@@ -65,3 +65,17 @@ def files_in(pid: int, folder: str) -> int:
     except OSError:
         return 0
     return stat.f_files - stat.f_ffree
+
+
+def unmapped_mb(pids: tuple[int, ...]) -> float:
+    """Memory in anonymous files (memfd): as long as they are not mapped, no process's memory shows them."""
+    files = {}
+    for pid in pids:
+        try:
+            for entry in os.scandir(f"/proc/{pid}/fd"):
+                if str(Path(entry.path).readlink()).startswith("/memfd:"):
+                    stat = entry.stat()
+                    files[stat.st_dev, stat.st_ino] = stat.st_blocks
+        except OSError:
+            continue
+    return sum(files.values()) * 512 / 2**20

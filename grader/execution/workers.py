@@ -21,7 +21,7 @@ TROUBLE = "grader"
 QUIET = {
     "distributed.logging.distributed": "critical",
     "distributed.admin.log-format": "%(message)s",
-    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.allowed-failures": 0,
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
@@ -77,26 +77,32 @@ def _on_cluster(
 
     with _client(workers, scheduler) as client:
         waiting = enumerate(plans)
-        numbers: dict[Any, int] = {}
+        sent: dict[Any, tuple[int, Plan]] = {}
+        again: list[tuple[int, Plan]] = []
         running = as_completed(loop=client.loop)
 
         def submit() -> None:
             for number, plan in waiting:
                 future = client.submit(attempt, plan, sandbox, pure=False)
-                numbers[future] = number
+                sent[future] = number, plan
                 running.add(future)
                 return
 
         for _ in range(2 * max(workers, len(client.nthreads()))):
             submit()
         for future in running:
-            number = numbers.pop(future)
+            number, plan = sent.pop(future)
             submit()
-            error = future.exception()
-            yield (
-                number,
-                future.result() if error is None else _trouble(f"{type(error).__name__}: {error}", sandbox),
-            )
+            try:
+                yield number, future.result()
+            except Exception:
+                # its worker died, of this plan or of one beside it
+                again.append((number, plan))
+        for number, plan in again:
+            try:
+                yield number, client.submit(attempt, plan, sandbox, pure=False).result()
+            except Exception as error:
+                yield number, _trouble(f"{type(error).__name__}: {error}", sandbox)
 
 
 @contextlib.contextmanager
@@ -105,15 +111,16 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set(QUIET))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="grading-"))
+        stack.enter_context(dask.config.set({**QUIET, "temporary-directory": folder}))
         if scheduler is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="grading-"))
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
                 dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 local_directory=folder,
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,

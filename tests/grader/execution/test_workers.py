@@ -1,0 +1,83 @@
+"""Many plans: each gets its own outcome, whatever happens to its neighbours or to a worker."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.course import Budget
+from grader.execution import workers
+from grader.execution.plan import Plan, PlanCell
+from grader.execution.workers import TROUBLE, execute_all
+
+ISOLATED = shutil.which("bwrap") is not None
+
+
+def plan(number: int, source: str | None = None) -> Plan:
+    return Plan(str(number), (PlanCell("a", source or f"print({number})"),), (), (), Budget(cell_seconds=2))
+
+
+def said(outcome: object) -> str:
+    return outcome.outputs["a"][0]["text"].strip()
+
+
+def test_in_this_process_one_after_another() -> None:
+    outcomes = list(execute_all((plan(n) for n in range(3)), workers=0, sandbox=ISOLATED))
+    assert [(number, said(outcome)) for number, outcome in outcomes] == [(0, "0"), (1, "1"), (2, "2")]
+
+
+def test_trouble_of_the_graders_own_is_a_note_and_the_next_plan_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def execute(plan: Plan, sandbox: bool) -> object:
+        if plan.name == "1":
+            raise RuntimeError("out of luck")
+        return real(plan, sandbox)
+
+    real = workers.execute
+    monkeypatch.setattr(workers, "execute", execute)
+    outcomes = dict(execute_all((plan(n) for n in range(3)), workers=0, sandbox=ISOLATED))
+    assert outcomes[1].notes == {TROUBLE: "the submission could not be executed: RuntimeError: out of luck"}
+    assert [said(outcomes[n]) for n in (0, 2)] == ["0", "2"]
+
+
+@pytest.mark.slow
+def test_on_a_local_cluster_with_few_plans_in_flight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    taken = done = most = 0
+
+    def plans() -> Iterator[Plan]:
+        nonlocal taken, most
+        for number in range(12):
+            taken += 1
+            most = max(most, taken - done)
+            yield plan(number, "import os; os._exit(1)" if number == 3 else None)
+
+    outcomes = {}
+    for number, outcome in execute_all(plans(), workers=2, sandbox=ISOLATED):
+        done += 1
+        outcomes[number] = outcome
+    assert sorted(outcomes) == list(range(12))
+    assert all(said(outcomes[n]) == str(n) for n in range(12) if n != 3)
+    assert "ended the process" in outcomes[3].notes["a"]
+    assert most <= 5
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_plan_that_kills_its_worker_is_tried_again_and_then_noted() -> None:
+    """Without a sandbox a submission can kill the worker, as a failing machine would."""
+    plans = [plan(0), plan(1, "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"), plan(2)]
+    outcomes = dict(execute_all(plans, workers=1, sandbox=False))
+    assert "KilledWorker" in outcomes[1].notes[TROUBLE]
+    assert [said(outcomes[n]) for n in (0, 2)] == ["0", "2"]
+
+
+def test_importing_the_workers_does_not_import_dask() -> None:
+    heavy = {"dask", "distributed", "IPython", "numpy"}
+    program = f"import sys, grader.execution.workers; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,100 @@
+"""A submission with a good exercise before the hostile cells and one after them; the bank of those cells."""
+
+import os
+import shutil
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grader import wire
+from grader.course import Budget
+from grader.execution.plan import Outcome, Plan, PlanCell, ProbeCall
+from grader.execution.run import execute
+
+BANK = tomllib.loads((Path(__file__).parent / "bank.toml").read_text(encoding="utf-8"))
+SMALL = Budget(
+    cell_seconds=0.7,
+    check_seconds=0.7,
+    total_seconds=30,
+    memory_mb=700,
+    processes=32,
+    files_mb=32,
+    output_kb=64,
+)
+Submit = Callable[..., Outcome]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`@pytest.mark.bank("heading")` runs a test for each entry under that heading, as `hostile`."""
+    for mark in metafunc.definition.iter_markers("bank"):
+        entries = BANK[mark.args[0]]
+        metafunc.parametrize("hostile", entries.values(), ids=list(entries))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "bank(heading): run for each entry under the heading of bank.toml")
+
+
+def good_answer(name: str, factor: int) -> PlanCell:
+    return PlanCell(name, f"def {name}(x):\n    return {factor} * x", (name,), name)
+
+
+def probe_of(name: str, argument: str = "inputs['x']") -> ProbeCall:
+    source = f"def probe(student, inputs):\n    return student.{name}({argument})"
+    return ProbeCall(name, (name,), source, (wire.encode({"x": 7}), wire.encode({"x": 8})))
+
+
+@pytest.fixture
+def submit() -> Submit:
+    """Execute `double`, then the hostile cells, then `triple`; probe both. Keywords change the budget."""
+    if not shutil.which("bwrap"):
+        pytest.skip("needs bubblewrap")
+
+    def run(*sources: str, library: dict[str, bytes] | None = None, **budget: float) -> Outcome:
+        hostile = tuple(PlanCell(f"hostile-{number}", source) for number, source in enumerate(sources))
+        cells = (good_answer("double", 2), *hostile, good_answer("triple", 3))
+        probes = (probe_of("double"), probe_of("triple"))
+        files = tuple((library or {}).items())
+        return execute(Plan("hostile", cells, probes, files, replace(SMALL, **budget)))
+
+    return run
+
+
+@pytest.fixture
+def answer_with() -> Submit:
+    """Execute a cell that defines a hostile `answer`, then `triple`; probe both."""
+    if not shutil.which("bwrap"):
+        pytest.skip("needs bubblewrap")
+
+    def run(source: str) -> Outcome:
+        limits = replace(SMALL, cell_seconds=10)
+        cells = (PlanCell("answer", source, ("answer",), "answer"), good_answer("triple", 3))
+        return execute(Plan("answer", cells, (probe_of("answer", ""), probe_of("triple")), (), limits))
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def nothing_remains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No submission leaves a process or a file behind."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    yield
+    assert list(tmp_path.iterdir()) == []
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    assert [pid for pid in children if "bwrap" in Path(f"/proc/{pid}/cmdline").read_text()] == []
+
+
+@pytest.fixture
+def shown() -> Callable[..., str]:
+    """All that a cell showed, as one text."""
+
+    def text_of(outcome: Outcome, cell: str = "hostile-0") -> str:
+        parts = []
+        for item in outcome.outputs.get(cell, []):
+            parts += [item.get("text", ""), item.get("evalue", ""), *item.get("data", {}).values()]
+        return "\n".join(parts)
+
+    return text_of
