@@ -264,6 +264,7 @@ class Softmax(HiddenCheck):
         yield Case("values", {"logits": masked, "temperature": 1.4})
         yield Case("values", {"logits": rng.permutation(6.0 * np.arange(8.0)), "temperature": 0.05})
         yield Case("values", {"logits": rng.normal(size=(3, 5)).astype(np.float32), "temperature": 0.8})
+        yield Case("values", {"logits": rng.normal(size=(2, 4)), "temperature": 1.0, "default": True})
         for spread, temperature in [(1e4, 0.9), (1e4, 3.0), (1.0, 2.0)]:
             rows = rng.normal(size=(3, 6)) * spread + np.array([[1e4], [0.0], [-1e4]])
             yield Case("large logits", {"logits": rows, "temperature": temperature})
@@ -283,8 +284,8 @@ class Softmax(HiddenCheck):
 
         logits = torch.tensor(inputs["logits"])
         if "weights" not in inputs:
-            probs = student.softmax(logits, inputs["temperature"])
-            return {"probs": probs, "after": logits}
+            settings = () if inputs.get("default") else (inputs["temperature"],)
+            return {"probs": student.softmax(logits, *settings), "after": logits}
         logits.requires_grad_(True)
         probs = student.softmax(logits, inputs["temperature"])
         if not isinstance(probs, torch.Tensor) or not probs.requires_grad:
@@ -295,7 +296,8 @@ class Softmax(HiddenCheck):
     def judge(self, case: Case, answer: Any) -> Verdict:
         """Inputs intact, dtype kept, values, gradient."""
         logits, temperature = case.inputs["logits"], case.inputs["temperature"]
-        shown = f"logits of shape {logits.shape}, temperature={temperature}"
+        given = "no temperature given" if case.inputs.get("default") else f"temperature={temperature}"
+        shown = f"logits of shape {logits.shape}, {given}"
         probs, expected = answer["probs"], softmax64(logits, temperature)
         single = logits.dtype == np.float32
         tolerance = {"rtol": 1e-5, "atol": 1e-7} if single else {"rtol": 1e-9, "atol": 1e-12}
@@ -505,6 +507,8 @@ class NGram(HiddenCheck):
         for n, k in [(3, 0.5), (2, 1.0), (3, 0.0)]:
             yield self._case("add-k", ids, n, k, "addk", [context[-(n - 1) :] for context in seen])
         yield self._case("add-k", ids, 1, 0.3, "addk", [[]])
+        plain = self._case("add-k", ids, 2, 0.0, "addk", [[1], [5]])
+        yield Case("add-k", plain.inputs | {"default": True})
         rare = [[5, 5], [6, 0]]
         for n, k in [(3, 0.5), (3, 0.0), (4, 0.1)]:
             yield self._case(
@@ -528,9 +532,8 @@ class NGram(HiddenCheck):
     def probe(student: Any, inputs: dict[str, Any]) -> Any:
         """Each distribution twice, because asking must not change the counts."""
         ids = list(inputs["ids"])
-        model = student.NGramLM(
-            inputs["n"], inputs["vocab_size"], k=inputs["k"], smoothing=inputs["smoothing"]
-        )
+        settings = {} if inputs.get("default") else {"k": inputs["k"], "smoothing": inputs["smoothing"]}
+        model = student.NGramLM(inputs["n"], inputs["vocab_size"], **settings)
         model.fit(ids)
         first = [[float(p) for p in model.probs(tuple(context))] for context in inputs["contexts"]]
         again = [[float(p) for p in model.probs(list(context))] for context in inputs["contexts"]]
@@ -822,11 +825,16 @@ class Split(HiddenCheck):
     criteria = {"nothing lost": 1.0, "no leak": 1.0, "fraction and seed": 1.0}
 
     def cases(self, rng: np.random.Generator) -> Iterable[Case]:
-        """Criteria share the shape of the data; window, fraction and seed differ."""
+        """Windows, fractions and seeds differ; once w is not passed, and some paragraphs all end alike."""
         for criterion in self.criteria:
             for w, frac in [(6, 0.2), (9, 0.35)]:
                 inputs = {"docs": _library(rng, w), "frac": frac, "seed": int(rng.integers(1000)), "w": w}
                 yield Case(criterion, inputs)
+        for criterion in ("no leak", "fraction and seed"):
+            docs = _library(rng, 13, alike=criterion != "no leak")
+            yield Case(criterion, {"docs": docs, "frac": 0.25, "seed": 3, "w": 13, "default": True})
+        docs = _library(rng, 7, alike=True)
+        yield Case("fraction and seed", {"docs": docs, "frac": 0.3, "seed": int(rng.integers(1000)), "w": 7})
 
     @staticmethod
     def probe(student: Any, inputs: dict[str, Any]) -> Any:
@@ -837,7 +845,8 @@ class Split(HiddenCheck):
         import torch
 
         def split(seed):  # travels as text: no annotations inside a probe
-            train, heldout = student.split_without_leak(docs, inputs["frac"], seed, w=inputs["w"])
+            window = {} if inputs.get("default") else {"w": inputs["w"]}
+            train, heldout = student.split_without_leak(docs, inputs["frac"], seed, **window)
             return {"train": list(train), "heldout": list(heldout)}
 
         docs = dict(inputs["docs"])
@@ -862,11 +871,20 @@ class Split(HiddenCheck):
         train, heldout = (
             [" ".join(part.split()) for part in answer["split"][side]] for side in ("train", "heldout")
         )
-        originals = [" ".join(part.split()) for text in docs.values() for part in text.split("\n\n")]
+        parts = [part for text in docs.values() for part in text.split("\n\n") if part]
+        written, originals = set(parts), [" ".join(part.split()) for part in parts]
         shown = f"{len(docs)} documents with {len(originals)} paragraphs, frac={frac}, w={w}"
         if answer["docs"] != docs:
             return wrong(f"the documents were changed by the call; {shown}")
         if case.criterion == "nothing lost":
+            returned = answer["split"]["train"] + answer["split"]["heldout"]
+            changed = [
+                part for part in returned if part not in written and " ".join(part.split()) in originals
+            ]
+            if changed:
+                return wrong(
+                    f"{len(changed)} paragraphs lost their line breaks: return them as they are; {shown}"
+                )
             return self._nothing_lost(Counter(originals), Counter(train) + Counter(heldout), shown)
         if case.criterion == "no leak":
             return self._no_leak(train, heldout, w, shown)
@@ -884,7 +902,8 @@ class Split(HiddenCheck):
                 f"train and held-out part are swapped, or frac is taken as the share to train on; {shown}"
             )
         if abs(size - frac) > 0.03:
-            return wrong(f"{size:.0%} of the characters left after removing repeats are held out; {shown}")
+            held = f"{size:.0%} of the characters left after removing repeats are held out"
+            return wrong(f"{held} (are paragraphs tied that share fewer than w words?); {shown}")
         return right()
 
     @staticmethod
@@ -927,8 +946,12 @@ def _runs(text: str, w: int) -> list[list[str]]:
     return [words[at : at + w] for at in range(len(words) - w + 1)]
 
 
-def _library(rng: np.random.Generator, w: int) -> dict[str, str]:
-    """Thirty documents: fresh paragraphs, copies (some respaced), quotations, quotations of quotations."""
+def _library(rng: np.random.Generator, w: int, alike: bool = False) -> dict[str, str]:
+    """Thirty documents, the last one empty: fresh paragraphs, copies (some respaced), quotations in chains.
+
+    Quotations are exactly w words long; some stand at the very end. With `alike` three paragraphs of four end
+    in the same w - 1 words, which is no reason to keep them together.
+    """
     syllables = [first + second for first in "bdfgklmnprstv" for second in "aeiou"]
     pool = np.array([a + b for a in syllables for b in syllables])
 
@@ -938,10 +961,13 @@ def _library(rng: np.random.Generator, w: int) -> dict[str, str]:
     fresh = [words(int(rng.integers(3, 40))) for _ in range(260)]
     long = [part for part in fresh if len(part) > w + 4]
     quotes = [words(4) + part[2 : 2 + w] + words(5) for part in long[:25]]
-    chains = [[*words(3), *quote[1 : 1 + w], *words(2)] for quote in quotes[:10]]
-    parts = [" ".join(part) for part in fresh + quotes + chains]
+    quotes += [words(6) + part[-w:] for part in long[25:45]]
+    chains = [words(3) + quote[1 : 1 + w] + words(2) for quote in quotes[:10]]
+    ending = words(w - 1)
+    every = [part + ending if alike and rng.random() < 0.75 else part for part in fresh + quotes + chains]
+    parts = [" ".join(part) for part in every]
     copies = [parts[at] for at in rng.choice(len(parts), size=70, replace=False)]
     respaced = [part.replace(" ", "\n    ", 2) for part in copies[:20]]
-    every = rng.permutation(np.array(parts + copies + respaced, dtype=object)).tolist()
-    size = math.ceil(len(every) / 30)
-    return {f"doc-{at}": "\n\n".join(every[at * size : (at + 1) * size]) for at in range(30)}
+    shuffled = rng.permutation(np.array(parts + copies + respaced, dtype=object)).tolist()
+    size = math.ceil(len(shuffled) / 30)
+    return {f"doc-{at}": "\n\n".join(shuffled[at * size : (at + 1) * size]) for at in range(30)}
