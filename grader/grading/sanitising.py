@@ -136,13 +136,13 @@ def safe_markdown(text: str) -> str:
     """Markdown without HTML, links, images and active TeX: an essay, as a teacher's page may show it.
 
     >>> safe_markdown("a < b, [x](javascript:alert(1)) and ![y](http://evil/y.png)")
-    'a < b, [x]&#40;javascript:alert(1)) and ![y]&#40;http://evil/y.png)'
+    'a < b, [x]&#40;javascript:alert(1)) and ![y]&#40;http:&#47;/evil/y.png)'
     >>> safe_markdown("<img src=x onerror=alert(1)>")
     '&lt;img src=x onerror=alert(1)>'
     """
     text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", safe_text(text))
     text = re.sub(r"\](\s*)\(", r"]\1&#40;", text)
-    text = re.sub(r"\](\s*):", r"]\1&#58;", text)
+    text = re.sub(r"\](\s*):", r"]\1&#58;", text).replace("://", ":&#47;/")
     return re.sub(ACTIVE_TEX, "", text)
 
 
