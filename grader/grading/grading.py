@@ -23,7 +23,7 @@ from grader.grading.feedback import as_json, as_page, result_record
 from grader.grading.judging import judge_outcome, nothing_met
 from grader.grading.loose import read_loosely
 from grader.grading.planning import Judgement, make_plan
-from grader.grading.recording import finished_notebook, points_in_gradebook, record, register
+from grader.grading.recording import finished_notebook, record, register, scores_in_gradebook
 from grader.grading.skeleton import Prepared, rebuild
 from grader.hidden import Result
 
@@ -80,6 +80,8 @@ class Run:
     done: list[Graded] = field(default_factory=list)
     waiting: dict[int, Ready] = field(default_factory=dict)
     """Prepared and not yet recorded, by the number of the plan."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """What the gradebook held when the run began, by student."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def finish(self, graded: Graded) -> None:
@@ -92,7 +94,7 @@ class Run:
         here."""
         for place in places:
             submission = take_in(place)
-            before = None if self.force else graded_before(self.classroom, self.assignment, submission)
+            before = None if self.force else graded_before(self, submission)
             if before is not None:
                 self.finish(before)
                 continue
@@ -147,6 +149,7 @@ def grade_class(
     run = Run(
         classroom, assignment, slug, str(about.get("language", "en")), classroom.secret(), force, finished
     )
+    run.scores = scores_in_gradebook(classroom, assignment)
     started(len(places))
     plans = run.plans(places)
     first = next(plans, None)
@@ -218,10 +221,10 @@ def _write_down(
     return Graded(student, points, most, submission.problem, repairs)
 
 
-def graded_before(classroom: Classroom, assignment: Assignment, submission: Submission) -> Graded | None:
-    """What an earlier run made of the very same submission, checks and library, if all of it is still
-    there."""
-    if not is_recordable(submission):
+def graded_before(run: Run, submission: Submission) -> Graded | None:
+    """What an earlier run made of the very same submission, checks and library, if all of it is there."""
+    classroom, assignment, points = run.classroom, run.assignment, run.scores.get(submission.student)
+    if points is None or not is_recordable(submission):
         return None
     folder = classroom.feedback(submission.student, assignment.chapter.id)
     try:
@@ -237,9 +240,6 @@ def graded_before(classroom: Classroom, assignment: Assignment, submission: Subm
         return None
     autograded = classroom.root / "autograded" / submission.student / assignment.chapter.id
     if not same or not (folder / "feedback.html").is_file() or not autograded.is_dir():
-        return None
-    points = points_in_gradebook(classroom, assignment, submission.student)
-    if points is None:
         return None
     return Graded(
         submission.student,

@@ -189,21 +189,21 @@ def record(
         ) from None
     finally:
         shutil.rmtree(classroom.root / PREPARED / student, ignore_errors=True)
-    points = points_in_gradebook(classroom, assignment, student)
-    assert points is not None, "a recorded submission is in the gradebook"
-    return points
+    return scores_in_gradebook(classroom, assignment, student)[student]
 
 
-def points_in_gradebook(classroom: Classroom, assignment: Assignment, student: str) -> float | None:
-    """The points that the gradebook has for a student, a teacher's corrections included; None for no
-    submission."""
-    from nbgrader.api import Gradebook, MissingEntry
+def scores_in_gradebook(
+    classroom: Classroom, assignment: Assignment, only: str | None = None
+) -> dict[str, float]:
+    """The points that the gradebook holds, a teacher's corrections included: of all students, or of one."""
+    from nbgrader.api import Gradebook
 
+    chapter_id = assignment.chapter.id
     with Gradebook(classroom.db_url) as gradebook:
-        try:
-            return float(gradebook.find_submission(assignment.chapter.id, student).score)
-        except MissingEntry:
-            return None
+        if only is not None:
+            return {only: float(gradebook.find_submission(chapter_id, only).score)}
+        submissions = gradebook.assignment_submissions(chapter_id)
+        return {submission.student_id: float(submission.score) for submission in submissions}
 
 
 def _recording_steps() -> list[Any]:

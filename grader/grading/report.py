@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import UsageError
+from grader.grading.classroom import write_whole
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ def draw_chart(report: ClassReport, path: Path) -> None:
         raise UsageError(
             f"cannot draw a chart into {path.name}", "name a file that ends in .png, .svg or .pdf"
         )
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -219,8 +221,12 @@ def draw_chart(report: ClassReport, path: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    drawn = io.BytesIO()
+    kind = path.suffix.lower()[1:]
+    # without these two an SVG differs each time it is drawn
+    with rc_context({"svg.hashsalt": "class"}):
+        figure.savefig(drawn, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+    write_whole(path, drawn.getvalue())
 
 
 def _shares(report: ClassReport, column: Column) -> tuple[float, float, float]:

@@ -128,7 +128,7 @@ def test_odd_names_of_folders_are_graded_like_others(workshop: Workshop) -> None
 
 
 def test_names_that_no_gradebook_holds_are_reported_and_stop_nobody(workshop: Workshop) -> None:
-    names = ["x" * 129, " space", "tab\there", "line\nbreak", "back\\slash"]
+    names = ["x" * 129, " space", "tab\there", "line\nbreak", "back\\slash", "not utf-8 \udcff"]
     for name in names:
         workshop.submit(name, workshop.right())
     workshop.submit("other", "no notebook")
