@@ -1,4 +1,4 @@
-"""One chapter for Sphinx: executed with its answers, then a copy without them, with a line of facts under the title."""
+"""One chapter for Sphinx: run with its answers, then a copy without them, with its facts under the title."""
 
 import re
 import shutil
@@ -10,7 +10,13 @@ from grader.course import Chapter, Course
 from grader.errors import AuthoringError
 
 WORDS_A_MINUTE = 200
-"""Reading speed for technical prose; code and formulas are read about as fast as words."""
+"""Reading speed for technical prose. Code is not counted: it is worked through, not read."""
+
+BIBLIOGRAPHY = re.compile(
+    r"^(?:\#+[ ][^\n]*\n+)?(?P<fence>:{3,}|`{3,})\{bibliography\}.*?^(?P=fence)[ \t]*$",
+    re.DOTALL | re.MULTILINE,
+)
+"""A chapter's own list of references, with its heading: the notebook has it, the book has one page."""
 
 LAUNCH = {"jupyterhub": "JupyterHub", "colab": "Colab", "binder": "Binder"}
 
@@ -33,6 +39,9 @@ def write_chapter(
     for cell, outputs in zip(code_cells(notebook), run.outputs, strict=True):
         cell.outputs = _published(chapter, cell, outputs)
     page = notebook if with_solutions else strip_solutions(notebook)
+    for cell in page.cells:
+        if cell.cell_type == "markdown":
+            cell.source = BIBLIOGRAPHY.sub("", cell.source)
     student = student_notebook(course, chapter)
     _add_facts(page, facts(course, chapter, notebook, run))
     place = source / f"{book_docname(chapter)}.ipynb"
@@ -49,7 +58,7 @@ def write_chapter(
 
 
 def facts(course: Course, chapter: Chapter, notebook: Any, run: Run) -> str:
-    """The line under the title: time to read, to work, to run; points; the notebook to download; where to open it."""
+    """Under the title: time to read, to work, to run; points; the notebook, and where to open it."""
     minutes = max(1, round(_words(notebook) / WORDS_A_MINUTE))
     parts = [f"{minutes} min to read"]
     if chapter.hours:
@@ -66,7 +75,7 @@ def facts(course: Course, chapter: Chapter, notebook: Any, run: Run) -> str:
 
 
 def _words(notebook: Any) -> int:
-    return sum(len(re.findall(r"\w+", cell.source)) for cell in notebook.cells)
+    return sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
 
 
 def _duration(seconds: float) -> str:
@@ -87,7 +96,7 @@ def _add_facts(notebook: Any, text: str) -> None:
 
 
 def _published(chapter: Chapter, cell: Any, outputs: list[dict[str, Any]]) -> list[Any]:
-    """The outputs that readers see: no stderr (it names paths of the machine), every picture with its words."""
+    """The outputs that readers see: no stderr (it names paths), every picture with its words."""
     import nbformat
 
     kept = [output for output in outputs if output.get("name") != "stderr"]

@@ -1,5 +1,7 @@
 """`course book`: the static site."""
 
+import sys
+
 import click
 
 
@@ -8,22 +10,23 @@ import click
 @click.option(
     "--with-solutions",
     is_flag=True,
-    help="The instructor's edition: answers are there, folded. It has a folder of its own, build/book-with-solutions.",
+    help="The instructor's edition: answers are there, folded. It goes to build/book-with-solutions.",
 )
 def book(through: str | None, with_solutions: bool) -> None:
     """Build the static book in build/book/site and search it for leaked answers.
 
-    Every chapter is executed with its answers in place; any cell that fails stops the build. A copy without answers
-    and hidden tests, outputs kept, is all that Sphinx ever sees. Warnings are errors. The pages need no network:
-    formulas are drawn while building, and every script and font is in the site. At the end each file is searched,
-    packed and encoded parts included, for lines of solutions, hidden checks and library modules that hold answers.
+    Every chapter is executed with its answers in place; any cell that fails stops the build. A copy without
+    answers and hidden tests, outputs kept, is all that Sphinx ever sees. Warnings are errors. The pages need
+    no network: formulas are drawn while building, and every script and font is in the site. At the end each
+    file is searched, packed and encoded parts included, for lines of solutions, hidden checks and library
+    modules that hold answers.
 
     Outputs are kept in build/book/executed until the code, the library or constraints.txt change.
     """
     from grader.book.site import build_site
     from grader.course import find_root, load_course
 
-    with_progress = click.get_text_stream("stderr").isatty()
+    with_progress = sys.stderr.isatty()
 
     def say(words: str) -> None:
         click.echo(f"\r\x1b[K{words}" if with_progress else words, err=True, nl=not with_progress)

@@ -1,4 +1,4 @@
-"""Run a chapter's notebook, once: what its cells print and draw, kept until code, library or packages change."""
+"""Run a chapter's notebook, once: its outputs are kept until code, library or packages change."""
 
 import hashlib
 import json
@@ -30,11 +30,14 @@ class Run:
     cached: bool
 
 
-def execute(course: Course, chapter: Chapter, notebook: Any, announce: Announce = lambda done, total: None) -> Run:
+def execute(
+    course: Course, chapter: Chapter, notebook: Any, announce: Announce = lambda done, total: None
+) -> Run:
     """Execute `notebook` (solutions included, hidden tests not), or read what an earlier run left.
 
     Raises:
-        AuthoringError: with the page, the line of the cell and the error, when any cell raises or runs too long.
+        AuthoringError: with the page, the line of the cell and the error, when any cell raises or runs too
+        long.
     """
     folder = course.build / "book" / "executed"
     kept = folder / f"{chapter.id}-{cache_key(course, notebook)}.json"

@@ -1,7 +1,8 @@
 """Formulas drawn while the book is built: a Sphinx extension that asks one node process with KaTeX.
 
-Pages need no script for their formulas, and a formula that KaTeX cannot read is a warning with its place, so it fails
-a strict build. KaTeX itself (script, style sheet, fonts) comes from Debian's libjs-katex or from npm.
+Pages need no script for their formulas, and a formula that KaTeX cannot read is a warning with its place, so
+it fails a strict build. KaTeX itself (script, style sheet, fonts) comes from Debian's libjs-katex or from
+npm.
 """
 
 import json
@@ -48,7 +49,8 @@ class Renderer:
     def render(self, tex: str, display: bool) -> dict[str, str]:
         """`{"html": …}`, or `{"error": …}` in KaTeX's words.
 
-        The protocol is one line out, one line in: no time limit and no port, so nothing races on a busy machine.
+        The protocol is one line out, one line in: no time limit and no port, so nothing races on a busy
+        machine.
         """
         key = (tex, display)
         if key not in self.known:
@@ -110,7 +112,7 @@ def _html(translator: Any, node: Any, display: bool) -> str:
         logging.getLogger(__name__).warning(
             "the formula %r cannot be drawn: %s", tex, answer["error"], location=node, type="katex"
         )
-    return answer.get("html", "")
+    return str(answer.get("html", ""))
 
 
 def _visit_inline(translator: Any, node: Any) -> None:

@@ -1,8 +1,8 @@
 """The leak check: no secret line in anything that is published, in whatever form it hides there.
 
-Every file is read as it is, with HTML entities and tags undone, with JSON escapes undone; base64 runs and zlib, gzip
-and zip streams inside it are opened and read the same way, a few levels deep. Used on the finished site and on the
-bundle that students get.
+Every file is read as it is, with HTML entities and tags undone, with JSON escapes undone; base64 runs and
+zlib, gzip and zip streams inside it are opened and read the same way, a few levels deep. Used on the finished
+site and on the bundle that students get.
 """
 
 import base64
@@ -29,6 +29,7 @@ MAX_BYTES = 64 << 20
 TAG = re.compile(r"<[^<>]*>")
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{40,}={0,2}")
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]+")
 STREAM = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
 
 
@@ -60,7 +61,7 @@ def refuse_leaks(folder: Path, secrets: Sequence[Secret]) -> int:
         shown = "\n".join(f"  {leak}" for leak in leaks[:12])
         more = f"\n  and {len(leaks) - 12} more" if len(leaks) > 12 else ""
         raise LeakError(
-            f"{len({leak.path for leak in leaks})} of {len(files)} files hold something secret:\n{shown}{more}",
+            f"{len({leak.path for leak in leaks})} of {len(files)} files hold a secret:\n{shown}{more}",
             "mark it as a solution in the page, or make the line public there if it is meant to be",
         )
     return len(files)
@@ -92,7 +93,8 @@ def _found(text: str, index: dict[str, list[Secret]]) -> Iterator[Secret]:
 
 def _texts(data: bytes, form: str, depth: int) -> Iterator[tuple[str, str]]:
     """Each reading of the bytes as text, with the words for where it was."""
-    text = data.decode("utf-8", errors="ignore")
+    # without control characters: the pixels of an image are then no longer text, and UTF-16 is
+    text = CONTROL.sub("", data.decode("utf-8", errors="ignore"))
     yield form, text
     plain = html.unescape(ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))
     if plain != text:
@@ -131,7 +133,7 @@ def _inside(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _in_search_index(path: Path, secrets: Sequence[Secret]) -> Iterator[Leak]:
-    """A search index keeps words, not lines: two names that one secret owner has and nothing public has are a leak."""
+    """A search index keeps words, not lines: two names of one owner that nothing public has are a leak."""
     text = path.read_text(encoding="utf-8")
     start, end = text.find("{"), text.rfind("}")
     try:
@@ -149,7 +151,11 @@ def _in_search_index(path: Path, secrets: Sequence[Secret]) -> Iterator[Leak]:
 
 
 def _stems(name: str) -> set[str]:
-    import snowballstemmer
+    import snowballstemmer  # type: ignore[import-untyped]
 
     word = name.lower()
-    return {word, snowballstemmer.stemmer("english").stemWord(word), snowballstemmer.stemmer("porter").stemWord(word)}
+    return {
+        word,
+        snowballstemmer.stemmer("english").stemWord(word),
+        snowballstemmer.stemmer("porter").stemWord(word),
+    }

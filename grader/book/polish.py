@@ -1,7 +1,7 @@
 """Mend the finished pages: what the theme gets wrong for screen readers, and what it loads without need.
 
-Each repair is a pattern and its replacement, and says why. A test builds a page with everything on it and holds axe
-against it, so a theme that changes its markup is noticed there.
+Each repair is a pattern and its replacement, and says why. A test builds a page with everything on it and
+holds axe against it, so a theme that changes its markup is noticed there.
 """
 
 import re
@@ -21,10 +21,12 @@ class Repair:
 REPAIRS = (
     Repair(
         "1.5 MB of script on each page for 14 icons that the icon font draws as well",
-        r'\s*<!-- So that users can add custom icons -->\s*<script[^>]*fontawesome\.js[^>]*></script>',
+        r"\s*<!-- So that users can add custom icons -->\s*<script[^>]*fontawesome\.js[^>]*></script>",
         "",
     ),
-    Repair("a title on a decorative icon is read aloud", r'(<i class="theme-switch[^>]*?) title="[^"]*"', r"\1"),
+    Repair(
+        "a title on a decorative icon is read aloud", r'(<i class="theme-switch[^>]*?) title="[^"]*"', r"\1"
+    ),
     Repair(
         "the list of references names its items",
         r'<div role="list" class="citation-list">',
@@ -34,6 +36,11 @@ REPAIRS = (
         "an entry of a list must be an item of it",
         r'(<div class="citation"[^>]*) role="doc-biblioentry"',
         r'\1 role="listitem"',
+    ),
+    Repair(
+        "a row of empty column heads is read as columns without names",
+        r"<thead>\s*<tr[^>]*>(?:\s*<th[^>]*>(?:<p></p>)?</th>)+\s*</tr>\s*</thead>",
+        "",
     ),
     Repair(
         "the sidebar is a landmark of its own",

@@ -1,8 +1,9 @@
 """What must never be published: the lines of answers, of hidden checks, and of modules that hold answers.
 
-A secret is one line, with white space, quotes and backslashes taken out, so that it is found again in highlighted
-HTML, in JSON and in a wrapped paragraph. Lines that are public anyway (in the visible part of a page, in the library
-that students get, in the documentation of the hidden-check API) and lines that could be anybody's are left out.
+A secret is one line, with white space, quotes and backslashes taken out, so that it is found again in
+highlighted HTML, in JSON and in a wrapped paragraph. Lines that are public anyway (in the visible part of a
+page, in the library that students get, in the documentation of the hidden-check API) and lines that could be
+anybody's are left out.
 """
 
 import ast
@@ -63,7 +64,7 @@ def squeeze(text: str) -> str:
 def secrets_of(
     course: Course, through: str | None = None, kinds: frozenset[str] = EVERYTHING
 ) -> list[Secret]:
-    """The secrets of a course of which the chapters up to `through` are published (all of them without it)."""
+    """The secrets of a course that is published up to the chapter `through` (whole without it)."""
     published = published_chapters(course, through)
     public = _public_text(course, published)
     found: dict[str, Secret] = {}
@@ -89,7 +90,8 @@ def published_chapters(course: Course, through: str | None) -> tuple[Chapter, ..
 def _specific(text: str, squeezed: str) -> bool:
     if len(squeezed) < MIN_LENGTH or re.match(r"\s*(from \S+ )?import ", text):
         return False
-    return len(set(WORD.findall(text))) >= MIN_WORDS
+    # feedback tells every student the criteria and their points
+    return not re.match(r"\s*(exercise|uses|criteria) = ", text) and len(set(WORD.findall(text))) >= MIN_WORDS
 
 
 def _is_name(word: str) -> bool:
@@ -97,7 +99,7 @@ def _is_name(word: str) -> bool:
 
 
 def _candidates(course: Course, published: tuple[Chapter, ...]) -> Iterator[tuple[Path, int, str, str, str]]:
-    """(file, line, owner, kind, text) of every line that may be a secret. Unpublished chapters are secret whole."""
+    """(file, line, owner, kind, text) of every line that may be a secret, unpublished chapters included."""
     for chapter in course.chapters:
         if chapter.page.is_file():
             text = chapter.page.read_text(encoding="utf-8")
@@ -106,14 +108,12 @@ def _candidates(course: Course, published: tuple[Chapter, ...]) -> Iterator[tupl
                     first = text.count("\n", 0, block.start()) + 1
                     for offset, line in enumerate(block[0].split("\n")[1:-1], 1):
                         yield chapter.page, first + offset, chapter.id, kind, line
-        for path, kind in ((chapter.hidden, "hidden check"), (chapter.alternatives, "alternative")):
+        if chapter.hidden.is_file():
+            for number, line in enumerate(chapter.hidden.read_text(encoding="utf-8").split("\n"), 1):
+                yield chapter.hidden, number, chapter.id, "hidden check", line
+        for path, kind in ((chapter.mistakes, "mistake"), (chapter.alternatives, "alternative")):
             if path.is_file():
-                for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-                    yield path, number, chapter.id, kind, _unquoted(line)
-        if chapter.mistakes.is_file():
-            yield from _codes(chapter.mistakes, chapter.id, "mistake")
-        if chapter.alternatives.is_file():
-            yield from _codes(chapter.alternatives, chapter.id, "alternative")
+                yield from _codes(path, chapter.id, kind)
     visible = _visible_modules(course, published)
     for relative in course.library_files():
         if relative.suffix == ".py" and not module_matches(module_name(relative), visible):
@@ -122,13 +122,8 @@ def _candidates(course: Course, published: tuple[Chapter, ...]) -> Iterator[tupl
                 yield path, number, module_name(relative), "library", line
 
 
-def _unquoted(line: str) -> str:
-    r"""A line of code inside a string literal, as it would be published: without the `\n` at its end."""
-    return re.sub(r"\\n(?=[\"']?\)?,?\s*$)", "", line)
-
-
 def _codes(path: Path, chapter_id: str, kind: str) -> Iterator[tuple[Path, int, str, str, str]]:
-    """The lines of every `code=` argument. Beliefs are left out: the page lists them under "Common mistakes"."""
+    """The lines of every `code=` argument. Beliefs are public: the page lists them."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "code":
             for part in ast.walk(node.value):

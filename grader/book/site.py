@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from grader.book.chapter import write_chapter
@@ -65,10 +66,12 @@ def build_site(
             chapter,
             source,
             with_solutions,
-            lambda done, total, name=chapter.id: say(f"execute {name}: cell {done} of {total}"),  # type: ignore[misc]
+            partial(_announce, say, chapter.id),
         )
         written += files
-        say(f"{chapter.id}: {'outputs kept from the last run' if run.cached else f'ran in {run.seconds:.0f} s'}")
+        say(
+            f"{chapter.id}: " + ("outputs of an earlier run" if run.cached else f"ran in {run.seconds:.0f} s")
+        )
     before = (source / "_toc.yml").read_text(encoding="utf-8") if (source / "_toc.yml").is_file() else ""
     written += write_layout(course, chapters, source)
     _remove_others(source, written)
@@ -95,12 +98,16 @@ def build_site(
 
 
 def commit_of(root: Path) -> str:
-    """The short name of the commit the course is at, with a plus when there are changes; empty outside of git."""
+    """The short name of the commit the course is at, a plus when there are changes; empty outside of git."""
     if shutil.which("git") is None:
         return ""
     words = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
     answer = subprocess.run(words, capture_output=True, text=True, check=False)
     return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def _announce(say: Say, name: str, done: int, total: int) -> None:
+    say(f"execute {name}: cell {done} of {total}")
 
 
 def _remove_others(source: Path, written: list[Path]) -> None:
@@ -126,7 +133,9 @@ def _run_sphinx(course: Course, source: Path, html: Path, doctrees: Path) -> Non
         shown = "\n".join(f"  {line}" for line in words if "build finished with problems" not in line)
         # a failed page must be read again next time, whatever its age
         shutil.rmtree(doctrees, ignore_errors=True)
-        raise CourseError(f"the book does not build without warnings:\n{shown}", f"correct these places; log: {log}")
+        raise CourseError(
+            f"the book does not build without warnings:\n{shown}", f"correct these places; log: {log}"
+        )
 
 
 def _translated(course: Course, source: Path, line: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Build with warnings as errors and every reference checked; all warnings are shown, not the first only."""
+    """Build with warnings as errors and every reference checked; all warnings are shown."""
     from jupyter_book.sphinx import build_sphinx
 
     source, output, doctrees = (Path(argument) for argument in sys.argv[1:4])

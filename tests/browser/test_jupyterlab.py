@@ -1,0 +1,155 @@
+"""A student's notebook in JupyterLab: it runs, and nbgrader's Validate button says what it should."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from grader.authoring.notebooks import as_text, source_notebook, student_notebook
+from grader.course import load_course
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PATIENCE = 120_000
+"""Milliseconds until a kernel on a busy machine counts as dead."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """An untouched and a solved copy of the miniature course's student notebook, and its library."""
+    root = tmp_path_factory.mktemp("lab")
+    shutil.copytree(repository / "tests/grader/fixtures/mini", root / "course")
+    course = load_course(root / "course")
+    chapter = course.chapters[0]
+    student = student_notebook(course, chapter)
+    work = root / "work"
+    work.mkdir()
+    (work / "untouched.ipynb").write_text(as_text(student), encoding="utf-8")
+    answers = {cell.id: cell.source for cell in source_notebook(course, chapter).cells}
+    for cell in student.cells:
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            cell.source = answers[cell.id]
+    (work / "solved.ipynb").write_text(as_text(student), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path) -> Iterator[str]:
+    """JupyterLab on a free port, with settings of its own and nbgrader's extensions as they are installed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = {
+        "HOME": "home",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    for name in own.values():
+        (folder / name).mkdir()
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ip=127.0.0.1"]
+    command += [f"--ServerApp.root_dir={folder / 'work'}"]
+    # no question about news from the network in the corner
+    quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    (folder / "config" / "labconfig").mkdir()
+    (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(quiet), encoding="utf-8")
+    environment = {
+        **os.environ,
+        **{key: str(folder / name) for key, name in own.items()},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "course" / "lib"),
+    }
+    with (folder / "lab.log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+        try:
+            _wait(f"http://127.0.0.1:{port}/api", server, folder / "lab.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _wait(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(240):
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def open_notebook(browser: Browser, lab: str, name: str) -> Page:
+    """The notebook in a fresh profile, its kernel ready."""
+    page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{lab}/lab/tree/{name}?reset")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    return page
+
+
+def run_all(page: Page, path: Path) -> list[str]:
+    """Run every cell and save; what each code cell put out, as it is in the file."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    codes = [
+        cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"
+    ]
+    page.locator(".jp-InputPrompt", has_text=f"[{len(codes)}]:").wait_for(state="attached")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.keyboard.press("Control+s")
+    for _ in range(100):
+        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if "outputs" in cell]
+        if cells[-1]["execution_count"] == len(codes):
+            return [json.dumps(cell["outputs"]) for cell in cells]
+        page.wait_for_timeout(200)
+    pytest.fail("the notebook was not saved")
+
+
+def validate(page: Page) -> str:
+    """Press nbgrader's button and read what it says."""
+    page.locator(".jp-NotebookPanel-toolbar").get_by_text("Validate", exact=True).click()
+    dialog = page.locator(".jp-Dialog", has_text="Validation Results")
+    dialog.wait_for()
+    return dialog.inner_text()
+
+
+def test_an_untouched_notebook_runs_to_its_end_fails_its_checks_and_does_not_validate(
+    chromium: Browser, lab: str, folder: Path
+) -> None:
+    page = open_notebook(chromium, lab, "untouched.ipynb")
+    shown, *answers_and_checks = run_all(page, folder / "work" / "untouched.ipynb")
+    assert "3 numbers" in shown
+    for checks in answers_and_checks[1::2]:
+        assert "this exercise is not solved yet" in checks
+        assert '"output_type": "stream"' not in checks
+    words = validate(page)
+    assert "Success" not in words
+    assert words.count("The following cell failed") == 2
+    assert "this exercise is not solved yet" in words
+    page.context.close()
+
+
+def test_a_solved_notebook_passes_its_checks_and_validates(chromium: Browser, lab: str, folder: Path) -> None:
+    page = open_notebook(chromium, lab, "solved.ipynb")
+    outputs = run_all(page, folder / "work" / "solved.ipynb")
+    assert "1.1 add-up: the visible checks pass" in outputs[2]
+    assert "1.2 shares: the visible checks pass" in outputs[4]
+    assert "Success! Your notebook passes all the tests." in validate(page)
+    page.context.close()

@@ -1,0 +1,123 @@
+"""Every page of the published book, on a desk and on a phone, by day and by night."""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+IMAGE_SUFFIXES = (".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp")
+
+# axe resolves a style sheet's own imports against the page and asks for files that are not there: no preload
+RUN_AXE = """() => axe.run({preload: false}).then(result => result.violations.map(
+    found => `${found.id}: ${found.help}: ${found.nodes[0].html.slice(0, 160)}`))"""
+IMAGES = "() => [...document.images].map(image => [image.getAttribute('src'), image.getAttribute('alt')])"
+OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
+
+
+def pages_of(site: Path) -> list[str]:
+    return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+
+
+class Watch:
+    """What a page asks for from outside, what it cannot find, and what it complains about."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.problems: list[str] = []
+        self.home = urlsplit(address).netloc
+        context.route("**/*", self.decide)
+        self.page: Page = context.new_page()
+        self.page.on(
+            "console", lambda line: self.note("console", line.text) if line.type == "error" else None
+        )
+        self.page.on("pageerror", lambda error: self.note("error", str(error)))
+        self.page.on(
+            "response", lambda answer: self.note("missing", answer.url) if answer.status >= 400 else None
+        )
+
+    def decide(self, route: Route, request: Request) -> None:
+        """Let requests to the site pass, and note and stop all others."""
+        if urlsplit(request.url).netloc in (self.home, "") or request.url.startswith(("data:", "blob:")):
+            route.continue_()
+        else:
+            self.note("outside request", request.url)
+            route.abort()
+
+    def note(self, kind: str, words: str) -> None:
+        """Remember a problem of the page that is open."""
+        self.problems.append(f"{self.page.url}: {kind}: {words}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_is_self_contained_fits_and_can_be_read_by_everybody(
+    width: int, scheme: Literal["light", "dark"], chromium: Browser, site: Path, address: str
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    watch = Watch(context, address)
+    page = watch.page
+    for name in pages_of(site):
+        page.goto(f"{address}/{name}", wait_until="networkidle")
+        if page.evaluate("() => document.documentElement.dataset.theme") != scheme:
+            watch.note("colours", f"the page is not {scheme} by itself")
+        if (wider := page.evaluate(OVERFLOW)) > 0:
+            watch.note("overflow", f"{wider} pixels wider than {width}")
+        for source, words in page.evaluate(IMAGES):
+            if not words or words.lower().endswith(IMAGE_SUFFIXES) or words in source:
+                watch.note("image without words", f"{source} has alt={words!r}")
+        page.add_script_tag(path=AXE)
+        for violation in page.evaluate(RUN_AXE):
+            watch.note("axe", violation)
+    context.close()
+    assert not watch.problems, "\n".join(watch.problems)
+
+
+def test_axe_sees_a_fault(chromium: Browser, address: str) -> None:
+    """The negative control: a page without violations means something only if a bad one has them."""
+    page = chromium.new_page()
+    page.goto(f"{address}/index.html")
+    page.evaluate("() => { document.querySelector('h1').innerHTML = '<img src=\"x.png\">' }")
+    page.add_script_tag(path=AXE)
+    assert any(found.startswith("image-alt") for found in page.evaluate(RUN_AXE))
+    page.close()
+
+
+def test_search_finds_a_word_of_the_chapter(chromium: Browser, address: str) -> None:
+    context = chromium.new_context()
+    watch = Watch(context, address)
+    watch.page.goto(f"{address}/search.html?q=perplexity")
+    watch.page.wait_for_selector("#search-results ul.search li a")
+    links = watch.page.eval_on_selector_all("#search-results ul.search li > a", "all => all.map(a => a.href)")
+    assert any("/chapters/01-lm-basics/" in link for link in links), links
+    assert not watch.problems, watch.problems
+    context.close()
+
+
+def test_an_answer_is_offered_as_a_notebook_to_fill_in(chromium: Browser, address: str) -> None:
+    page = chromium.new_page()
+    page.goto(f"{address}/chapters/01-lm-basics/lm-basics.html")
+    with page.expect_download() as started:
+        page.click("a.download")
+    text = started.value.path().read_text(encoding="utf-8")
+    assert "Write your code here" in text
+    assert "BEGIN SOLUTION" not in text
+    page.close()
+
+
+def test_a_hint_opens_at_a_click_and_by_keyboard(chromium: Browser, address: str) -> None:
+    page = chromium.new_page()
+    page.goto(f"{address}/chapters/01-lm-basics/lm-basics.html", wait_until="networkidle")
+    hint = page.locator(".admonition.dropdown").first
+    text = hint.locator(":scope > :not(.admonition-title)").first
+    assert not text.is_visible()
+    hint.locator(".toggle-button").focus()
+    page.keyboard.press("Enter")
+    assert text.is_visible()
+    hint.locator(".admonition-title").click()
+    assert not text.is_visible()
+    page.close()
