@@ -81,11 +81,9 @@ def _names_defined(page: Page, label: str) -> set[str]:
         for node in tree.body if tree else ():
             if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
                 names.add(node.name)
-            names.update(
-                part.id
-                for part in ast.walk(node)
-                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-            ) if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+                parts = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+                names.update(part.id for part in parts if isinstance(part.ctx, ast.Store))
     return names
 
 
