@@ -74,10 +74,10 @@ def test_odd_but_plain_answers_come_back_as_they_are(answer_with: Callable, code
 
 def test_nothing_of_the_probes_is_in_the_process_while_cells_run(submit: Callable, shown: Callable) -> None:
     source = """
-import gc, sys
-word = "".join(["def pro", "be"])
-print(sum(word in repr(x)[:10**6] for x in gc.get_objects() if type(x) in (list, dict, tuple)),
-      word in open("/proc/self/cmdline").read())
+import gc
+held = (x for x in gc.get_objects() if type(x) in (list, dict, tuple))
+print(sum("".join(["def pro", "be"]) in repr(x)[:10**6] for x in held),
+      "".join(["def pro", "be"]) in open("/proc/self/cmdline").read())
 """
     assert shown(submit(source, cell_seconds=20, memory_mb=2000)).split() == ["0", "False"]
 

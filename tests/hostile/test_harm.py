@@ -1,5 +1,8 @@
 """What a submission tries against the machine and its neighbours costs it alone, and ends in time."""
 
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +70,35 @@ def test_loops_in_every_cell_end_with_the_time_of_the_submission(submit: Callabl
     assert any("had used its 5 s" in note for note in outcome.notes.values())
 
 
+def test_a_child_that_comes_back_from_its_cell_does_not_speak_for_its_parent(submit: Callable) -> None:
+    outcome = submit("import os\nos.fork()\nprint('x')", "1 + 1", cell_seconds=5)
+    assert outcome.answers == GOOD
+    assert outcome.notes == {}
+
+
+def test_a_killed_grader_takes_its_sandbox_along(repository: Path) -> None:
+    marker = f"31536000.{uuid.uuid4().int % 10**12}"
+    program = f"""
+from grader.course import Budget
+from grader.execution.plan import Plan, PlanCell
+from grader.execution.run import execute
+execute(Plan("x", (PlanCell("a", "!sleep {marker}"),), (), (), Budget()))
+"""
+    grader = subprocess.Popen([sys.executable, "-c", program], cwd=repository)
+    assert wait_until(lambda: running(marker))
+    grader.kill()
+    grader.wait()
+    assert wait_until(lambda: not running(marker))
+
+
+def wait_until(condition: Callable[[], object]) -> bool:
+    for _ in range(600):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def test_a_daemon_does_not_outlive_its_submission(submit: Callable, shown: Callable) -> None:
     marker = f"31536000.{uuid.uuid4().int % 10**12}"
     source = f"""
@@ -83,11 +115,18 @@ print(sum("{marker}" in open(f"/proc/{{pid}}/cmdline").read() for pid in pids))
     outcome = submit(source, cell_seconds=5)
     assert shown(outcome).strip() == "1"
     assert outcome.answers == GOOD
-    assert [path for path in Path("/proc").glob("[0-9]*/cmdline") if marker in command_of(path)] == []
+    assert not running(marker)
 
 
-def command_of(path: Path) -> str:
+def running(marker: str) -> list[Path]:
+    """Processes of this machine whose command is exactly `sleep MARKER`."""
+    return [
+        path for path in Path("/proc").glob("[0-9]*/cmdline") if command_of(path) == ["sleep", marker, ""]
+    ]
+
+
+def command_of(path: Path) -> list[str]:
     try:
-        return path.read_text()
+        return path.read_text().split("\0")
     except OSError:
-        return ""
+        return []
