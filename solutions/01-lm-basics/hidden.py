@@ -831,9 +831,9 @@ class Split(HiddenCheck):
                 inputs = {"docs": _library(rng, w), "frac": frac, "seed": int(rng.integers(1000)), "w": w}
                 yield Case(criterion, inputs)
         for criterion in ("no leak", "fraction and seed"):
-            docs = _library(rng, 13, alike=criterion != "no leak")
+            docs = _library(rng, 13, alike="" if criterion == "no leak" else "begin")
             yield Case(criterion, {"docs": docs, "frac": 0.25, "seed": 3, "w": 13, "default": True})
-        docs = _library(rng, 7, alike=True)
+        docs = _library(rng, 7, alike="end")
         yield Case("fraction and seed", {"docs": docs, "frac": 0.3, "seed": int(rng.integers(1000)), "w": 7})
 
     @staticmethod
@@ -946,11 +946,11 @@ def _runs(text: str, w: int) -> list[list[str]]:
     return [words[at : at + w] for at in range(len(words) - w + 1)]
 
 
-def _library(rng: np.random.Generator, w: int, alike: bool = False) -> dict[str, str]:
+def _library(rng: np.random.Generator, w: int, alike: str = "") -> dict[str, str]:
     """Thirty documents, the last one empty: fresh paragraphs, copies (some respaced), quotations in chains.
 
-    Quotations are exactly w words long; some stand at the very end. With `alike` three paragraphs of four end
-    in the same w - 1 words, which is no reason to keep them together.
+    Quotations are exactly w words long; some stand at the very end. With `alike` three paragraphs of four
+    "begin" or "end" with the same w - 1 words, which is no reason to keep them together.
     """
     syllables = [first + second for first in "bdfgklmnprstv" for second in "aeiou"]
     pool = np.array([a + b for a in syllables for b in syllables])
@@ -963,9 +963,10 @@ def _library(rng: np.random.Generator, w: int, alike: bool = False) -> dict[str,
     quotes = [words(4) + part[2 : 2 + w] + words(5) for part in long[:25]]
     quotes += [words(6) + part[-w:] for part in long[25:45]]
     chains = [words(3) + quote[1 : 1 + w] + words(2) for quote in quotes[:10]]
-    ending = words(w - 1)
-    every = [part + ending if alike and rng.random() < 0.75 else part for part in fresh + quotes + chains]
-    parts = [" ".join(part) for part in every]
+    same = {"begin": (words(w - 1), []), "end": ([], words(w - 1)), "": ([], [])}[alike]
+    every = [[*same[0], *part, *same[1]] if rng.random() < 0.75 else part for part in fresh + quotes + chains]
+    parts = [" ".join(part[:3]) + str(rng.choice([" ", "\n"])) + " ".join(part[3:]) for part in every]
+    parts = [part.strip() for part in parts]
     copies = [parts[at] for at in rng.choice(len(parts), size=70, replace=False)]
     respaced = [part.replace(" ", "\n    ", 2) for part in copies[:20]]
     shuffled = rng.permutation(np.array(parts + copies + respaced, dtype=object)).tolist()
