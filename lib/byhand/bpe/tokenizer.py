@@ -129,14 +129,13 @@ class _Words(dict[str, list[int]]):
         tokens = dict.fromkeys(
             [*(bytes([byte]) for byte in range(256)), *(left + right for left, right in merges)]
         )
-        # Surrogates are no characters: numbers from U+D800 on move up.
-        character = {token: chr(n if n < 0xD800 else n + 0x800) for n, token in enumerate(tokens)}
+        character = {token: chr(number) for number, token in enumerate(tokens)}
         self.ids = {character[token]: id_of[token] for token in tokens}
         self.rank: dict[str, int] = {}
         self.made: list[tuple[str, str]] = []
         for rank, (left, right) in enumerate(merges):
             pair = character[left] + character[right]
-            self.rank.setdefault(pair, rank)
+            self.rank[pair] = rank
             self.made.append((pair, character[left + right]))
 
     def __missing__(self, word: str) -> list[int]:

@@ -59,8 +59,8 @@ def train_bpe(
         words.update(count_words(part))
     merges = _PairMerger(words, ties).run(room)
     vocab = {byte: bytes([byte]) for byte in range(256)}
-    for token in dict.fromkeys(left + right for left, right in merges):
-        vocab[len(vocab)] = token
+    for left, right in merges:
+        vocab[len(vocab)] = left + right
     for special in specials:
         vocab[len(vocab)] = special.encode("utf-8")
     return vocab, merges
@@ -73,7 +73,6 @@ class _PairMerger:
         self.words = [word.encode("utf-8").decode("latin-1").translate(_TO_TOKENS) for word in words]
         self.counts = list(words.values())
         self.bytes_of = {character: bytes([byte]) for byte, character in _TO_TOKENS.items()}
-        self.character_of = {token: character for character, token in self.bytes_of.items()}
         self.by_bytes = ties == "greatest"
         self.order = {character: _reversed_order(token) for character, token in self.bytes_of.items()}
         self.pair_counts: dict[str, int] = {}
@@ -81,28 +80,21 @@ class _PairMerger:
         self.heap: list[tuple[int, str, str]] = []
 
     def run(self, room: int) -> list[tuple[bytes, bytes]]:
-        """Merge until `room` new tokens are made or no pair is left."""
+        """Make up to `room` merges, fewer when no pair is left.
+
+        No two merges make the same token: merges that cross the border of a token are never undone, so bytes
+        that end up as a token were split in the same way wherever they stood.
+        """
         self._count_pairs()
-        merges = []
-        while room > 0:
-            pair = self._most_frequent()
-            if pair is None:
-                break
+        merges: list[tuple[bytes, bytes]] = []
+        while len(merges) < room and (pair := self._most_frequent()):
             left, right = self.bytes_of[pair[0]], self.bytes_of[pair[1]]
             merges.append((left, right))
-            # Two merges can make the same bytes, "a" + "bc" and "ab" + "c": they are one token.
-            if left + right not in self.character_of:
-                room -= 1
-                self._name(left + right)
-            self._merge(pair, self.character_of[left + right])
+            made = chr(len(self.bytes_of))
+            self.bytes_of[made] = left + right
+            self.order[made] = _reversed_order(left + right)
+            self._merge(pair, made)
         return merges
-
-    def _name(self, token: bytes) -> None:
-        number = len(self.bytes_of)
-        character = chr(number if number < 0xD800 else number + 0x800)  # surrogates are not characters
-        self.bytes_of[character] = token
-        self.character_of[token] = character
-        self.order[character] = _reversed_order(token)
 
     def _count_pairs(self) -> None:
         counts: defaultdict[str, int] = defaultdict(int)
