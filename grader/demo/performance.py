@@ -209,23 +209,23 @@ def examine_thief(
 def _examine_leaks(
     outcome: DemoOutcome, course: Course, chapter: Chapter, classroom: Classroom, mark: str
 ) -> None:
-    """Nothing hidden in what anybody gets back; no reference answer where none was handed in."""
+    """Note what hidden material stands in what students get back, unless they handed it in themselves."""
     from grader.authoring import load_page
     from grader.authoring.notebooks import student_notebook
 
     public = "\n".join(cell.source for cell in student_notebook(course, chapter).cells)
     solutions = "\n".join(cell.source for cell in load_page(course, chapter).cells if cell.role == "answer")
-    hidden = {
+    secrets = {
         "the class secret": [classroom.secret()],
         "the grader's environment": [f"canary-{mark}"],
         "hidden checks": telling_lines(chapter.hidden.read_text(encoding="utf-8"), public),
+        "a reference answer": telling_lines(solutions, public),
     }
-    answers = {"a reference answer": telling_lines(solutions, public)}
     for student in outcome.students:
         folders = [classroom.root / name / student.name for name in ("autograded", "feedback")]
-        own = student.data.decode("utf-8", "replace")
-        secrets = hidden if answers["a reference answer"][0] in own else hidden | answers
-        for words in leaks(folders, secrets):
+        own = student.text
+        not_own = {name: [part for part in parts if part not in own] for name, parts in secrets.items()}
+        for words in leaks(folders, not_own):
             _differ(outcome, student.name, words)
 
 

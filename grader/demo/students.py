@@ -37,6 +37,15 @@ class Student:
     hostile: bool = False
 
     @property
+    def text(self) -> str:
+        """What the student wrote, as one text: the cells' sources, or the file where it is no notebook."""
+        try:
+            cells = json.loads(self.data)["cells"]
+        except ValueError:
+            return self.data.decode("utf-8", "replace")
+        return "\n".join("".join(cell["source"]) for cell in cells)
+
+    @property
     def least(self) -> float:
         """The lowest total that is deserved."""
         return sum(min(points) for points in self.deserved.values())
