@@ -61,23 +61,29 @@ class Box:
         self._folder: str | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         program = [sys.executable, "-P", "-c", BOOT]
-        if isolated:
-            self.scratch = sandbox.SCRATCH
-            words = sandbox.command(sandbox.find_bubblewrap(), program, budget.files_mb, packages)
+        with contextlib.ExitStack() as stack:
+            filters: tuple[int, ...] = ()
             environment: dict[str, str] = {}
-        else:
-            self.scratch = self._folder = tempfile.mkdtemp(prefix="grading-")
-            words, environment = program, sandbox.environment(self.scratch)
-        self._process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment,
-            cwd=self._folder or "/",
-            start_new_session=True,
-            bufsize=0,
-        )
+            if isolated:
+                self.scratch = sandbox.SCRATCH
+                filters = stack.enter_context(sandbox.system_call_filter())
+                program = sandbox.command(
+                    sandbox.find_bubblewrap(), program, budget.files_mb, packages, filters
+                )
+            else:
+                self.scratch = self._folder = tempfile.mkdtemp(prefix="grading-")
+                environment = sandbox.environment(self.scratch)
+            self._process = subprocess.Popen(
+                program,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=environment,
+                cwd=self._folder or "/",
+                start_new_session=True,
+                pass_fds=filters,
+                bufsize=0,
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()

@@ -6,6 +6,7 @@ sandbox has a user namespace; as root there is none, and the process becomes a u
 so that limits on the number of processes count for each submission alone.
 """
 
+import contextlib
 import functools
 import itertools
 import os
@@ -13,11 +14,13 @@ import shutil
 import site
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import EnvironmentProblem
+from grader.execution.syscalls import filter_program
 
 SCRATCH = "/scratch"
 """The writable folder inside: work, home, tmp and library lie in it, and one size limit holds for all."""
@@ -81,8 +84,21 @@ def environment(scratch: str) -> dict[str, str]:
     }
 
 
+@contextlib.contextmanager
+def system_call_filter() -> Iterator[tuple[int, ...]]:
+    """A descriptor that bubblewrap can read the filter from, for `command`; none where there is no filter."""
+    with tempfile.TemporaryFile() as file:
+        file.write(filter_program())
+        file.seek(0)
+        yield (file.fileno(),) if filter_program() else ()
+
+
 def command(
-    bubblewrap: Bubblewrap, program: list[str], size_mb: int, packages: Iterable[str] = ()
+    bubblewrap: Bubblewrap,
+    program: list[str],
+    size_mb: int,
+    packages: Iterable[str] = (),
+    filters: tuple[int, ...] = (),
 ) -> list[str]:
     """The command that runs `program` in a new sandbox.
 
@@ -90,6 +106,7 @@ def command(
         bubblewrap: from `find_bubblewrap`.
         program: an absolute path that exists inside, and its arguments.
         size_mb: of the writable folder, and of shared memory.
+        filters: from `system_call_filter`; the process that runs the command inherits them.
         packages: packages that must not be seen where they are installed beside Python's own: the whole
             library.
     """
@@ -108,6 +125,8 @@ def command(
     words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", *size, "--tmpfs", "/dev/shm"]
     words += ["--perms", "0777", *size, "--tmpfs", SCRATCH, "--symlink", f"{SCRATCH[1:]}/tmp", "/tmp"]
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH]
+    for number in filters:
+        words += ["--seccomp", str(number)]
     for name, value in environment(SCRATCH).items():
         words += ["--setenv", name, value]
     if not bubblewrap.as_root:
@@ -206,13 +225,15 @@ def _try_out(bubblewrap: Bubblewrap) -> str:
     """What the trial said when it failed; nothing when it worked."""
     program = [sys.executable, "-P", "-c", "import json, socket, IPython; print('ready')"]
     try:
-        done = subprocess.run(
-            command(bubblewrap, program, 16),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-        )
+        with system_call_filter() as filters:
+            done = subprocess.run(
+                command(bubblewrap, program, 16, filters=filters),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                stdin=subprocess.DEVNULL,
+                pass_fds=filters,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if done.stdout.strip() == "ready":

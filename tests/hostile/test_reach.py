@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.execution.sandbox import SYSTEM
+from grader.execution.syscalls import filter_program
 
 pytestmark = pytest.mark.sandbox
 
@@ -113,6 +114,29 @@ def test_a_user_namespace_of_its_own_gives_no_power_outside(submit: Callable) ->
     outcome = submit(mount, "import os\nprint(os.path.exists('/usr/planted'))")
     assert outcome.outputs["hostile-1"][0]["text"] == "False\n"
     assert outcome.answers == GOOD
+
+
+def test_memory_that_no_process_owns_cannot_be_taken(submit: Callable, shown: Callable) -> None:
+    source = """
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+calls = {"shmget": (0, 1 << 20, 0o1600), "msgget": (0, 0o1600), "semget": (0, 1, 0o1600)}
+for name, arguments in calls.items():
+    print(name, getattr(libc, name)(*arguments), errno.errorcode[ctypes.get_errno()])
+"""
+    said = shown(submit(source)).strip()
+    if filter_program():
+        assert said == "shmget -1 EPERM\nmsgget -1 EPERM\nsemget -1 EPERM"
+
+
+def test_no_descriptor_of_ours_is_open_but_the_two_pipes(submit: Callable, shown: Callable) -> None:
+    source = """
+import os
+links = [f"/proc/self/fd/{fd}" for fd in range(3, 64)]
+kinds = [os.readlink(link).split(":")[0] for link in links if os.path.islink(link)]
+print(sorted(kind for kind in kinds if not kind.startswith("/scratch")))
+"""
+    assert shown(submit(source)).strip() == "['/dev/null', 'pipe', 'pipe']"
 
 
 def test_the_library_slice_is_there_and_the_rest_of_it_is_not(submit: Callable, shown: Callable) -> None:
