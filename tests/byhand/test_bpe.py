@@ -121,10 +121,12 @@ def test_impossible_training_is_refused():
 
 @given(st.text(alphabet=st.sampled_from("ab1.' \n\t\r\u00a0\u3000\x1c\x85é🙂"), max_size=40))
 @example(ODD)
+@example("!\x1c! \x1f\x1da 's \n's\u2028b")
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_counting_by_pieces_equals_counting_by_the_pattern(text):
     assert count_words(text) == Counter(WORD.findall(text))
-    assert " ".join(cut_pieces(text)) == text
+    assert "".join(cut_pieces(text)) == text
+    assert [word for piece in cut_pieces(text) for word in WORD.findall(piece)] == WORD.findall(text)
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +199,24 @@ def test_a_saved_tokenizer_comes_back_whole(trained, tmp_path):
     again = BytePairTokenizer.load(tmp_path / "tokenizer.json")
     assert (again.vocab, again.merges, again.specials) == (mine.vocab, mine.merges, mine.specials)
     assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.json"]
+
+
+def test_a_file_with_merges_written_as_one_string_is_read_too(trained, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    BytePairTokenizer(*trained).save(path)
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    whole["model"]["merges"] = [" ".join(pair) for pair in whole["model"]["merges"]]
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    assert BytePairTokenizer.load(path).merges == trained[1]
+
+
+def test_a_special_token_is_written_as_it_is_read(trained, tmp_path):
+    vocab, merges = train_bpe(GREEK, 300, specials=["<é 🙂>"])
+    BytePairTokenizer(vocab, merges, ["<é 🙂>"]).save(tmp_path / "tokenizer.json")
+    whole = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert whole["model"]["vocab"]["<é 🙂>"] == whole["added_tokens"][0]["id"] == len(vocab) - 1
+    again = BytePairTokenizer.load(tmp_path / "tokenizer.json")
+    assert again.decode(again.encode("ὁ<é 🙂>λόγος")) == "ὁ<é 🙂>λόγος"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ look-up a piece, and merges a new word by the lowest rank first, as training did
 offsets into the text. Built in chapter 2.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,12 +85,8 @@ class BytePairTokenizer:
         for place, part in enumerate(split_specials(text, self.specials)):
             if place % 2:
                 ids.append(self._special_ids[part])
-            elif part:
-                # The first piece alone is cut off without the space that it may begin with.
-                first, *others = cut_pieces(part)
-                for word in cut_words(first):
-                    ids += self._words[word]
-                ids += chain.from_iterable(map(self._pieces.__getitem__, others))
+            else:
+                ids += chain.from_iterable(map(self._pieces.__getitem__, cut_pieces(part)))
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -102,16 +99,14 @@ class BytePairTokenizer:
 
 
 class _Pieces(dict[str, list[int]]):
-    """From a piece without its leading space to its ids, worked out when first asked for."""
+    """From a piece of text to its ids, worked out when first asked for."""
 
     def __init__(self, words: "_Words") -> None:
         super().__init__()
         self.words = words
 
     def __missing__(self, piece: str) -> list[int]:
-        ids: list[int] = []
-        for word in cut_words(" " + piece):
-            ids += self.words[word]
+        ids = list(chain.from_iterable(map(self.words.__getitem__, cut_words(piece))))
         if len(self) >= REMEMBERED:
             self.clear()
         self[piece] = ids
@@ -126,28 +121,30 @@ class _Words(dict[str, list[int]]):
 
     def __init__(self, merges: Sequence[tuple[bytes, bytes]], id_of: Mapping[bytes, int]) -> None:
         super().__init__()
-        tokens = dict.fromkeys(
-            [*(bytes([byte]) for byte in range(256)), *(left + right for left, right in merges)]
-        )
+        tokens = dict.fromkeys([bytes([byte]) for byte in range(256)])
+        tokens |= dict.fromkeys(left + right for left, right in merges)
         character = {token: chr(number) for number, token in enumerate(tokens)}
         self.ids = {character[token]: id_of[token] for token in tokens}
-        self.rank: dict[str, int] = {}
-        self.made: list[tuple[str, str]] = []
-        for rank, (left, right) in enumerate(merges):
-            pair = character[left] + character[right]
-            self.rank[pair] = rank
-            self.made.append((pair, character[left + right]))
+        self.made = [(character[a] + character[b], character[a + b]) for a, b in merges]
+        self.ranks = self._new_ranks()
+
+    def _new_ranks(self) -> defaultdict[str, int]:
+        """From a pair to its rank; pairs that are never merged get a rank behind all others."""
+        never = repeat(len(self.made))
+        return defaultdict(never.__next__, {pair: rank for rank, (pair, _) in enumerate(self.made)})
 
     def __missing__(self, word: str) -> list[int]:
+        rank, never = self.ranks.__getitem__, len(self.made)
         tokens = word.encode("utf-8").decode("latin-1")  # byte b is the character number b
-        rank, never = self.rank.get, len(self.made)
         while len(tokens) > 1:
-            best = min([rank(pair, never) for pair in map(add, tokens, tokens[1:])])
+            best = min(map(rank, map(add, tokens, tokens[1:])))
             if best == never:
                 break
-            tokens = tokens.replace(*self.made[best])
+            pair, made = self.made[best]
+            tokens = tokens.replace(pair, made)
         ids = [self.ids[token] for token in tokens]
         if len(self) >= REMEMBERED:
             self.clear()
+            self.ranks = self._new_ranks()
         self[word] = ids
         return ids
