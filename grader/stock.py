@@ -19,8 +19,8 @@ from typing import Any
 
 from grader.course import find_root, load_course
 from grader.grading.judging import nothing_met
+from grader.grading.loose import defined_names
 from grader.grading.shortcuts import forbidden_use
-from grader.grading.skeleton import defined_names
 from grader.hidden import (
     HiddenCheck,
     Raised,

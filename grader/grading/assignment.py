@@ -9,7 +9,7 @@ from typing import Any
 
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
-from grader.grading.skeleton import slots_of
+from grader.grading.matching import slots_of
 from grader.hidden import HiddenCheck, load_checks
 
 

@@ -1,5 +1,4 @@
-"""From an outcome to points: judge every answer, and write each verdict as the output that nbgrader's
-scoring reads.
+"""From an outcome to points: judge, and write each verdict as the output that nbgrader scores.
 
 nbgrader gives a check cell full marks for anything that is neither an error, nor text on stderr, nor a
 number. So a checks cell never keeps an output that ran; it gets one of three forms, written here:

@@ -5,7 +5,9 @@ taken, from any nbformat version, and anything else is passed over: outputs, att
 flags.
 """
 
+import functools
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,16 @@ class LooseCell:
     source: str
     grade_id: str = ""
     cell_id: str = ""
+
+    @functools.cached_property
+    def defines(self) -> frozenset[str]:
+        """The functions and classes that it defines at its top level."""
+        return defined_names(self.source)
+
+    @functools.cached_property
+    def bare(self) -> str:
+        """Its source as `bare` gives it."""
+        return bare(self.source)
 
 
 def read_loosely(data: bytes) -> tuple[list[LooseCell], list[str]]:
@@ -112,3 +124,17 @@ def _loose_cell(item: Any) -> LooseCell | None:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def defined_names(source: str) -> frozenset[str]:
+    """Functions and classes at the top level, also of a source that does not parse.
+
+    >>> sorted(defined_names("def f(x):\\n    def g(): ...\\nclass C: pass\\nx = (1"))
+    ['C', 'f']
+    """
+    return frozenset(re.findall(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", source, re.MULTILINE))
+
+
+def bare(source: str) -> str:
+    """A source without what editors change by themselves: line ends and white space at the ends of lines."""
+    return "\n".join(line.rstrip() for line in source.strip().splitlines())

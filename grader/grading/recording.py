@@ -19,9 +19,10 @@ from grader.errors import EnvironmentProblem
 from grader.execution.plan import Outcome
 from grader.grading.assignment import Assignment
 from grader.grading.classroom import Classroom, write_whole
+from grader.grading.extras import STUDENT_TAG
 from grader.grading.judging import verdict_outputs
 from grader.grading.sanitising import safe_markdown, safe_outputs
-from grader.grading.skeleton import STUDENT_TAG, Prepared
+from grader.grading.skeleton import Prepared
 from grader.hidden import Result
 
 PREPARED = "prepared"
@@ -58,8 +59,7 @@ def _few_warnings() -> Iterator[None]:
 
 
 def stubs() -> Any:
-    """nbgrader's settings for what stands in an answer cell before it is answered: the student notebook's
-    own."""
+    """nbgrader's settings for what an unanswered cell holds: as in the student notebook."""
     from traitlets.config import Config
 
     from grader.authoring.notebooks import CODE_STUB, TEXT_STUB
@@ -117,8 +117,7 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
 
 
 def _give_notebooks(converter: Any, folder: Path, name: str, student: str) -> None:
-    """Name the notebook instead of letting nbgrader search for it: it takes `[`, `]` and `*` in a path as a
-    pattern."""
+    """Name the notebook instead of letting nbgrader search: it takes `[` and `*` in a path as a pattern."""
     # a plain string: pathlib would drop the "." that stands for "no student"
     where = str(folder) if student != "." else f"{folder.parent}/./{folder.name}"
 

@@ -9,8 +9,9 @@ import nbformat
 import pytest
 
 from grader.errors import SubmissionError
+from grader.grading.extras import STUDENT_TAG
 from grader.grading.loose import MAX_CELLS, read_loosely
-from grader.grading.skeleton import STUDENT_TAG, Prepared, rebuild
+from grader.grading.skeleton import Prepared, rebuild
 
 from .conftest import RIGHT, Workshop
 
@@ -79,6 +80,17 @@ def swap_grade_ids(notebook: Any) -> None:
     first["id"], second["id"] = "shares", "add-up"
 
 
+def swap_an_answer_with_its_checks(notebook: Any) -> None:
+    answer, checks = Workshop.cell(notebook, "shares"), Workshop.cell(notebook, "shares-checks")
+    answer.source, checks.source = checks.source, answer.source
+
+
+def answer_in_place_of_a_given_cell(notebook: Any) -> None:
+    answer = Workshop.cell(notebook, "shares")
+    next(cell for cell in notebook.cells if cell.cell_type == "code").source = answer.source
+    notebook.cells.remove(answer)
+
+
 def retype_an_answer(notebook: Any) -> None:
     Workshop.cell(notebook, "shares").cell_type = "raw"
 
@@ -138,6 +150,8 @@ DAMAGES = [
     delete_all_but_the_answers,
     lose_all_metadata,
     swap_grade_ids,
+    swap_an_answer_with_its_checks,
+    answer_in_place_of_a_given_cell,
     retype_an_answer,
     move_answers_to_the_end,
     both_answers_in_one_cell,
