@@ -16,7 +16,7 @@ from grader.proving.material import CodeCell
 from grader.proving.running import Tried
 
 SLOW = 10.0
-"""Seconds that a hidden check may take, cases and judging included."""
+"""Seconds of CPU time that a hidden check may take, cases and judging included."""
 
 MUTANT_PASSES = "gets full marks; refuse it, or say in mutants.toml why it may pass"
 

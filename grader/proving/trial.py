@@ -29,7 +29,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Hearing:
-    """What one seed's hidden check said: criterion -> words, "" where it is met."""
+    """What one seed's hidden check said: criterion -> words, "" where it is met; and its CPU time."""
 
     points: float
     words: dict[str, str]
@@ -44,7 +44,7 @@ class Trial:
         visible: "" when the visible checks passed, else what they said.
         hearings: one for each seed; empty when the candidate ended its process.
         ended: "" or how it ended before there was a result ("no result within 10 s").
-        seconds: all of it.
+        seconds: CPU time of all of it.
     """
 
     visible: str = ""
@@ -55,10 +55,10 @@ class Trial:
 
 def draw(check: HiddenCheck, seed: int) -> Drawn:
     """Draw the cases of a seed and encode their inputs, as the grader does before anything is sent."""
-    began = time.perf_counter()
+    began = time.process_time()
     cases = tuple(draw_cases(check, seed))
     inputs = tuple(encode(case.inputs) for case in cases)
-    return Drawn(cases, inputs, time.perf_counter() - began)
+    return Drawn(cases, inputs, time.process_time() - began)
 
 
 def try_candidate(
@@ -77,7 +77,7 @@ def try_candidate(
     `between` are the parts of the page that lie between the answer and its checks; `visible` is the checks
     cell.
     """
-    began = time.perf_counter()
+    began = time.process_time()
     above = [(code, "<answer>"), *((part, "<page>") for part in between)]
     said = _run_all(above, namespace, budget.cell_seconds)
     uses = check.uses if check else ()
@@ -88,7 +88,7 @@ def try_candidate(
         hearings = [Hearing(0.0, dict.fromkeys(check.criteria, forbidden), 0.0) for _ in drawn]
     elif check is not None:
         hearings = [hear(check, part, student, budget.check_seconds) for part in drawn]
-    return Trial(said, hearings, "", time.perf_counter() - began)
+    return Trial(said, hearings, "", time.process_time() - began)
 
 
 def _run_all(texts: Sequence[tuple[str, str]], namespace: Namespace, seconds: float) -> str:
@@ -109,7 +109,7 @@ def hear(check: HiddenCheck, drawn: Drawn, student: Any, seconds: float) -> Hear
 
     All probes together may take `seconds`; those that are left then have no answer.
     """
-    began = time.perf_counter()
+    began = time.process_time()
     place: Namespace = {"__name__": "probe"}
     run_text(probe_source(check), "<probe>", place)
     answers: list[Any] = []
@@ -130,7 +130,7 @@ def hear(check: HiddenCheck, drawn: Drawn, student: Any, seconds: float) -> Hear
     words = {
         finding.criterion: "" if finding.met else finding.words or "not met" for finding in result.findings
     }
-    return Hearing(result.points, words, drawn.seconds + time.perf_counter() - began)
+    return Hearing(result.points, words, drawn.seconds + time.process_time() - began)
 
 
 def seed_everything() -> None:
@@ -147,18 +147,21 @@ class TimeLimit(BaseException):
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeLimit` in the body after `seconds`; code that does not return to Python is not stopped."""
+    """Raise `TimeLimit` in the body after `seconds` of CPU time, so that a busy machine changes nothing.
+
+    Code that does not return to Python, or sleeps, is not stopped.
+    """
 
     def ring(*_: Any) -> None:
         raise TimeLimit(f"longer than {seconds:g} s")
 
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    previous = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, previous)
 
 
 def run_text(text: str, name: str, namespace: Namespace) -> None:

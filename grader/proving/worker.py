@@ -26,6 +26,9 @@ from grader.proving.material import CodeCell
 from grader.proving.slicing import bound_names, needed_parts, parse
 from grader.proving.trial import Drawn, Namespace, draw, in_words, run_text, try_candidate
 
+PATIENCE = 5
+"""Wall time for one second of CPU time: what a busy machine may take, or an answer that sleeps."""
+
 
 def main() -> None:
     """Read the request, write one line for each candidate, then `{"done": true}`."""
@@ -116,7 +119,7 @@ class _Page:
             self.namespace.pop(name, None)
         mine = [(key, c) for key, c in enumerate(self.candidates) if c.exercise == cell.exercise]
         budget = self.chapter.budget
-        whole = 3 * budget.cell_seconds + len(self.seeds) * budget.check_seconds
+        whole = 10 + 3 * budget.cell_seconds + len(self.seeds) * budget.check_seconds
         short = whole
         for group in ("reference",), ("stub", "mistake", "alternative", "library"), ("mutant",):
             jobs = []
@@ -126,7 +129,8 @@ class _Page:
                     work = functools.partial(
                         self.trial, candidate, between, visible.source if visible else "", check, heard
                     )
-                    jobs.append(Job(key, work, short if candidate.kind == "mutant" else whole))
+                    cpu_seconds = short if candidate.kind == "mutant" else whole
+                    jobs.append(Job(key, work, PATIENCE * whole, cpu_seconds))
             for key, trial, ended in run_forked(jobs, parallel):
                 result = trial or {"ended": ended}
                 if group == ("reference",):

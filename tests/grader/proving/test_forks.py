@@ -32,6 +32,15 @@ def test_a_child_that_never_ends_is_stopped():
     assert collect(loop, seconds=0.3) == {0: (None, "no result within 0.3 s")}
 
 
+def test_a_child_that_computes_for_ever_is_stopped_by_its_cpu_time():
+    def loop():
+        while True:
+            pass
+
+    found = list(run_forked([Job(0, loop, 60, cpu_seconds=0.5)], 1))
+    assert found == [(0, None, "no result within its CPU time")]
+
+
 def test_a_child_that_eats_memory_is_stopped_by_its_limit():
     result, ended = collect(lambda: len(bytearray(8 << 30)))[0]
     assert result is None
