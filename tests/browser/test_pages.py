@@ -81,7 +81,7 @@ def test_axe_sees_a_fault(chromium: Browser, address: str) -> None:
     """The negative control: a page without violations means something only if a bad one has them."""
     page = chromium.new_page()
     page.goto(f"{address}/index.html")
-    page.evaluate("() => { document.querySelector('h1').innerHTML = '<img src=\"x.png\">' }")
+    page.evaluate("() => { document.querySelector('article h1').innerHTML = '<img src=\"x.png\">' }")
     page.add_script_tag(path=AXE)
     assert any(found.startswith("image-alt") for found in page.evaluate(RUN_AXE))
     page.close()
