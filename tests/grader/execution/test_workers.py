@@ -68,8 +68,11 @@ def test_on_a_local_cluster_with_few_plans_in_flight(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
-def test_a_plan_that_kills_its_worker_is_tried_again_and_then_noted() -> None:
+def test_a_plan_that_kills_its_worker_is_tried_again_and_then_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a sandbox a submission can kill the worker, as a failing machine would."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     plans = [plan(0), plan(1, "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"), plan(2)]
     outcomes = dict(execute_all(plans, workers=1, sandbox=False))
     assert "KilledWorker" in outcomes[1].notes[TROUBLE]
