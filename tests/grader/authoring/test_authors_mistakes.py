@@ -61,6 +61,11 @@ def test_all_mistakes_are_said_at_once_in_the_order_of_the_page(mini):
     assert all(line.startswith(start) for line, start in zip(said, words, strict=True))
 
 
+def test_one_forgotten_fence_is_one_mistake(mini):
+    mini.edit("solutions/01-tiny/tiny.md", "after the other.\n:::", "after the other.")
+    assert len(mini.problems()) == 1
+
+
 def test_a_chapter_without_a_folder_is_said_of_its_row(mini):
     mini.second_chapter()
     for path in (mini.root / "solutions" / "02-more").iterdir():

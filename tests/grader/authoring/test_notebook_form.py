@@ -37,6 +37,7 @@ SHOWN = {
     "math outside stays as written": ("$$\nx_{1} * y\n$$ and $a_b$, *c*", "$$\nx_{1} * y\n$$ and $a_b$, *c*"),
     "code stays as written": ("```python\n{eq}`sum`\n\n\n% no\n```", "```python\n{eq}`sum`\n\n\n% no\n```"),
     "code in a line stays as written": ("``{eq}`sum` `` and `[](#sum)`", "``{eq}`sum` `` and `[](#sum)`"),
+    "a line may begin with code": ("``` a`b ``` by {eq}`sum`", "``` a`b ``` by [(1.1)](#sum)"),
     "a listing keeps its language": ("```{code-block} text\na\n```", "```text\na\n```"),
     "comments of the author go": ("One.\n\n% a secret\n\nTwo.", "One.\n\nTwo."),
     "a citation in the sentence": ("{cite:t}`knuth1997` says", "Knuth (1997) says"),
