@@ -91,8 +91,7 @@ def _checks(chapter_id: str) -> dict[str, HiddenCheck]:
 
 
 def class_secret(chapter_id: str) -> str:
-    """The secret of the class folder that this process works in; without one, something fixed for the
-    chapter."""
+    """The secret of the class folder around this process; without one, a fixed word for the chapter."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         path = folder / ".secret"

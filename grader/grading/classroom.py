@@ -237,8 +237,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def programs_on_path() -> None:
-    """Let nbgrader find the `alembic` program of this installation: it calls it by name at the first
-    gradebook."""
+    """Let nbgrader find this installation's `alembic`: it calls it by name for a new gradebook."""
     here = str(Path(sys.executable).parent)
     parts = os.environ.get("PATH", "").split(os.pathsep)
     if here not in parts:

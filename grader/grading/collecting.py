@@ -202,8 +202,7 @@ def shown_name(name: str) -> str:
 
 
 def _claimed_time(path: Path) -> str:
-    """The time in a timestamp file, in nbgrader's form; empty for no file, no time, or one that is still to
-    come."""
+    """The time in a timestamp file, in nbgrader's form; empty for none and for one still to come."""
     from nbgrader.utils import parse_utc
 
     try:

@@ -84,8 +84,7 @@ def _draw(assignment: Assignment, check: HiddenCheck, seed: int) -> list[Case]:
 
 
 def _cells(assignment: Assignment, prepared: Prepared) -> tuple[PlanCell, ...]:
-    """All code cells; before each checks cell an empty one that remembers the answer as the checks will
-    find it."""
+    """All code cells; before each checks cell an empty one that remembers what these checks will see."""
     by_checks = {exercise.checks: exercise.label for exercise in assignment.exercises}
     labels = {exercise.label for exercise in assignment.exercises}
     cells = []

@@ -93,6 +93,7 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
     import nbformat
     from nbgrader.converters import GenerateAssignment
     from nbgrader.converters.base import NbGraderException
+    from sqlalchemy.exc import SQLAlchemyError
 
     chapter_id = assignment.chapter.id
     source = classroom.root / "source" / chapter_id / f"{assignment.stem}.ipynb"
@@ -104,7 +105,7 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
     try:
         with _few_warnings():
             converter.start()
-    except NbGraderException as error:
+    except (NbGraderException, SQLAlchemyError) as error:
         reasons = [line for line in kept.lines if "associated" in line] or kept.lines[-3:] or [str(error)]
         raise EnvironmentProblem(
             f"nbgrader could not put {chapter_id} into the gradebook: {reasons[0]}",
@@ -161,6 +162,7 @@ def record(
     import nbformat
     from nbgrader.converters import Autograde
     from nbgrader.converters.base import NbGraderException
+    from sqlalchemy.exc import SQLAlchemyError
 
     chapter_id = assignment.chapter.id
     folder = classroom.root / PREPARED / student / chapter_id
@@ -181,7 +183,7 @@ def record(
         with _few_warnings():
             _reset_scores(classroom, assignment, slug, student)
             converter.start()
-    except NbGraderException as error:
+    except (NbGraderException, SQLAlchemyError) as error:
         raise EnvironmentProblem(
             f"nbgrader could not record {student}: {'; '.join(kept.lines[-3:]) or error}",
             "see that the gradebook can be written and that the disk has room, then grade again",
@@ -226,8 +228,7 @@ def _recording_steps() -> list[Any]:
 
 
 def _reset_scores(classroom: Classroom, assignment: Assignment, slug: str, student: str) -> None:
-    """Take back what an earlier run gave automatically, and its time; a teacher's scores and comments
-    stay."""
+    """Take back an earlier run's automatic scores and time; a teacher's scores and comments stay."""
     from nbgrader.api import Gradebook, MissingEntry
 
     with Gradebook(classroom.db_url, slug) as gradebook:

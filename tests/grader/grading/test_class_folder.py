@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import AuthoringError, EnvironmentProblem, UsageError
+from grader.execution.plan import Outcome
 from grader.grading.classroom import CONFIG_HEADER, open_classroom
 
 from .conftest import Workshop
@@ -126,6 +127,30 @@ def test_new_exercises_after_grading_are_refused_with_the_way_out(workshop: Work
     with pytest.raises(EnvironmentProblem, match="submissions associated") as caught:
         workshop.grade(force=True)
     assert "--class" in caught.value.remedy
+
+
+def test_a_gradebook_lost_on_the_way_ends_the_run_with_its_reason(workshop: Workshop) -> None:
+    workshop.submit("one", workshop.right())
+
+    def losing(plans):
+        for number, _ in enumerate(plans):
+            corrupt(workshop.folder / "gradebook.db")
+            yield number, Outcome()
+
+    with pytest.raises(EnvironmentProblem, match="cannot be opened"):
+        workshop.grade(losing)
+    assert not (workshop.folder / "feedback" / "one" / "01-tiny" / "result.json").exists()
+
+
+def test_what_cannot_be_written_for_one_student_stops_nobody_else(workshop: Workshop) -> None:
+    workshop.submit("one", "no notebook")
+    workshop.submit("two", "no notebook")
+    (workshop.folder / "feedback").mkdir()
+    (workshop.folder / "feedback" / "one").write_text("a file where a folder should be")
+    graded = workshop.grade()
+    assert not graded["one"].recorded
+    assert "Not a directory" in graded["one"].problem
+    assert graded["two"].recorded
 
 
 def test_a_lost_secret_is_not_replaced_silently(workshop: Workshop) -> None:
