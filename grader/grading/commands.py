@@ -75,6 +75,7 @@ def grade(
             executor,
             only=students,
             force=force,
+            sandboxed=not no_sandbox,
             started=started,
             finished=finished,
         )

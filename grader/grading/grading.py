@@ -76,6 +76,7 @@ class Run:
     language: str
     secret: str
     force: bool
+    sandboxed: bool
     finished: Callable[[Graded], None]
     done: list[Graded] = field(default_factory=list)
     waiting: dict[int, Ready] = field(default_factory=dict)
@@ -119,6 +120,7 @@ def grade_class(
     *,
     only: Sequence[str] = (),
     force: bool = False,
+    sandboxed: bool = False,
     started: Callable[[int], None] = lambda total: None,
     finished: Callable[[Graded], None] = lambda graded: None,
 ) -> list[Graded]:
@@ -131,6 +133,7 @@ def grade_class(
         executor: where plans run.
         only: the students to grade; all where it is empty.
         force: grade again what is unchanged since it was graded.
+        sandboxed: do not keep results of an earlier run that had no sandbox.
         started: told the number of submissions once they are known.
         finished: told of each submission when its score is written.
 
@@ -147,7 +150,14 @@ def grade_class(
     register(classroom, assignment, slug)
     write_settings(classroom, course, chapter.budget.cell_seconds)
     run = Run(
-        classroom, assignment, slug, str(about.get("language", "en")), classroom.secret(), force, finished
+        classroom,
+        assignment,
+        slug,
+        str(about.get("language", "en")),
+        classroom.secret(),
+        force,
+        sandboxed,
+        finished,
     )
     run.scores = scores_in_gradebook(classroom, assignment)
     started(len(places))
@@ -235,7 +245,7 @@ def graded_before(run: Run, submission: Submission) -> Graded | None:
             assignment.checks_digest,
             assignment.library_digest,
             assignment.edition,
-        ]
+        ] and (found["isolation"] != "none" or not run.sandboxed)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     autograded = classroom.root / "autograded" / submission.student / assignment.chapter.id

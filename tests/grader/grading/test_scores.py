@@ -58,6 +58,44 @@ def test_a_second_run_changes_nothing_and_runs_nothing(workshop: Workshop) -> No
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_run_in_the_sandbox_keeps_no_result_from_without(workshop: Workshop) -> None:
+    workshop.submit("one", workshop.right())
+    assert not workshop.grade()["one"].skipped
+    assert workshop.grade()["one"].skipped
+    assert not workshop.grade(sandboxed=True)["one"].skipped
+
+
+def test_forging_answers_earn_nothing(workshop: Workshop) -> None:
+    transformer = (
+        "import IPython\n"
+        "shell = IPython.get_ipython()\n"
+        "shell.input_transformers_cleanup.append(lambda lines: [])\n"
+        "shell.ast_transformers.clear()\n"
+    )
+    lying = (
+        "class Lie(float):\n"
+        "    def __eq__(self, other): return True\n"
+        "    def __sub__(self, other): return Lie(0)\n"
+        "    __rsub__ = __sub__\n"
+        "    def __abs__(self): return 0.0\n"
+        "def add_up(numbers): return Lie(7)\n"
+    )
+    number = "def add_up(numbers): return 0\n1.0"
+    patched = (
+        "import builtins\nbuiltins.abs = lambda x: 0\nbuiltins.sum = lambda x: 0\ndef add_up(n): return 'x'\n"
+    )
+    ends = "import os, sys\nprint(1.0)\nsys.stdout.flush()\nos._exit(0)\n"
+    for name, code in {
+        "transformer": transformer,
+        "lying": lying,
+        "number": number,
+        "patched": patched,
+        "ends": ends,
+    }.items():
+        workshop.submit(name, workshop.notebook(add_up=code))
+    assert set(workshop.points().values()) == {0}
+
+
 def test_forcing_a_second_run_gives_the_same_verdicts_and_one_record(workshop: Workshop) -> None:
     from nbgrader.api import Gradebook
 
