@@ -86,7 +86,8 @@ class BytePairTokenizer:
             if place % 2:
                 ids.append(self._special_ids[part])
             else:
-                ids += chain.from_iterable(map(self._pieces.__getitem__, cut_pieces(part)))
+                for found in map(self._pieces.__getitem__, cut_pieces(part)):
+                    ids.extend(found)
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
