@@ -19,6 +19,10 @@ RUN_AXE = """() => axe.run({preload: false}).then(result => result.violations.ma
 IMAGES = "() => [...document.images].map(image => [image.getAttribute('src'), image.getAttribute('alt')])"
 OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
 
+CUT_FORMULAS = """() => [...document.querySelectorAll('div.math')].filter(math =>
+    math.querySelector('.katex-html').getBoundingClientRect().left < math.getBoundingClientRect().left - 1
+    ).map(math => math.id || math.textContent.slice(0, 40))"""
+
 
 def pages_of(site: Path) -> list[str]:
     return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
@@ -67,6 +71,8 @@ def test_every_page_is_self_contained_fits_and_can_be_read_by_everybody(
             watch.note("colours", f"the page is not {scheme} by itself")
         if (wider := page.evaluate(OVERFLOW)) > 0:
             watch.note("overflow", f"{wider} pixels wider than {width}")
+        for formula in page.evaluate(CUT_FORMULAS):
+            watch.note("formula", f"{formula} does not begin at its left end")
         for source, words in page.evaluate(IMAGES):
             if not words or words.lower().endswith(IMAGE_SUFFIXES) or words in source:
                 watch.note("image without words", f"{source} has alt={words!r}")
