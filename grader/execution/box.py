@@ -57,6 +57,7 @@ class Box:
         self._buffer = bytearray()
         self._next_look = 0.0
         self._looks = 0
+        self._started = False
         self._unmapped_mb = 0.0
         self._folder: str | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
@@ -114,6 +115,8 @@ class Box:
             self.send_json(cells, deadline)
             if self.receive(deadline, 1000)[:1] != b"S":
                 raise StoppedError("sent something else")
+            # before this, the folders that the first process sees may still be the machine's own
+            self._started = self.isolated
         except StoppedError as stopped:
             self._errors.seek(0)
             said = self._errors.read(1 << 20).decode("utf-8", "replace").strip()[-800:]
@@ -214,7 +217,8 @@ class Box:
             raise StoppedError(f"used more than {self.budget.memory_mb:,} MB of memory")
         if use.threads > self.budget.processes + 8:
             raise StoppedError(f"started more than {self.budget.processes} processes")
-        if len(use.pids) > 1 and self.isolated and watch.files_in(use.pids[1], self.scratch) > MAX_FILES:
+        folders = (self.scratch, "/tmp", "/dev/shm") if self._started and len(use.pids) > 1 else ()
+        if sum(watch.files_in(use.pids[1], folder) for folder in folders) > MAX_FILES:
             raise StoppedError(f"wrote more than {MAX_FILES:,} files")
 
     def _how_it_ended(self) -> str:

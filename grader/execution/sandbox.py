@@ -22,8 +22,8 @@ from pathlib import Path
 from grader.errors import EnvironmentProblem
 from grader.execution.syscalls import filter_program
 
-SCRATCH = "/scratch"
-"""The writable folder inside: work, home, tmp and library lie in it, and one size limit holds for all."""
+SCRATCH = "/submission"
+"""The writable folder inside, in memory: work, home, tmp and library lie in it."""
 
 REMEDY = (
     "install it with `apt-get install bubblewrap` and allow it to make namespaces, or pass --no-sandbox, "
@@ -120,10 +120,9 @@ def command(
         "--hostname",
         "sandbox",
     ]
-    words += _mounts(packages)
-    # without --perms, bubblewrap makes the folders above a mount for their owner alone
+    words += _mounts(packages, size)
     words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", *size, "--tmpfs", "/dev/shm"]
-    words += ["--perms", "0777", *size, "--tmpfs", SCRATCH, "--symlink", f"{SCRATCH[1:]}/tmp", "/tmp"]
+    words += ["--perms", "0777", *size, "--tmpfs", SCRATCH]
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH]
     for number in filters:
         words += ["--seccomp", str(number)]
@@ -146,7 +145,7 @@ def command(
     return [*words, "--", *drop, "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", *program]
 
 
-def _mounts(packages: Iterable[str]) -> list[str]:
+def _mounts(packages: Iterable[str], size: list[str]) -> list[str]:
     """What is mounted read-only, parents first; empty folders cover what must not show through."""
     shown: dict[Path, list[str]] = {}
     for text in SYSTEM:
@@ -157,34 +156,41 @@ def _mounts(packages: Iterable[str]) -> list[str]:
             shown[path] = ["--ro-bind", text, text]
     for text in SETTINGS:
         shown[Path(text)] = ["--ro-bind-try", text, text]
-    for prefix in {Path(sys.base_prefix).resolve(), Path(sys.base_exec_prefix).resolve(), Path(sys.prefix)}:
-        shown[prefix] = ["--ro-bind", str(prefix.resolve()), str(prefix)]
-    for path in _private(packages):
-        if any(path != other and path.is_relative_to(other) for other in shown):
-            shown[path] = ["--tmpfs", str(path), "--remount-ro", str(path)]
-    words = []
-    made: set[Path] = set()
+    for text in {sys.base_prefix, sys.base_exec_prefix, sys.prefix}:
+        # under its real name too: a virtual environment's links may lead through either
+        for path in (Path(text), Path(text).resolve()):
+            shown[path] = ["--ro-bind", str(path.resolve()), str(path)]
+    emptied = [path for path in _private(packages) if path not in shown and _is_inside(path, shown)]
+    for path in emptied:
+        shown[path] = ["--tmpfs", str(path)]
+    # a folder in memory of its own rather than a link: Python may be installed below it
+    shown[Path("/tmp")] = ["--perms", "1777", *size, "--tmpfs", "/tmp"]
+    words: list[str] = []
     for path in sorted(shown, key=lambda path: len(path.parts)):
-        if path.parent != Path("/") and "-try" in shown[path][0] and not path.exists():
-            continue
-        for parent in reversed(path.parents[:-1]):
-            if parent not in made and not any(parent.is_relative_to(other) for other in shown):
+        above = [parent for parent in path.parents if parent in shown]
+        if not above or "--tmpfs" in shown[above[0]]:
+            # bubblewrap by itself makes the folders above a mount for their owner alone
+            for parent in reversed(path.parents[: path.parents.index(above[0]) if above else -1]):
                 words += ["--perms", "0755", "--dir", str(parent)]
-                made.add(parent)
         words += shown[path]
+    for path in emptied:
+        words += ["--remount-ro", str(path)]
     return words
+
+
+def _is_inside(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _private(packages: Iterable[str]) -> list[Path]:
     """Folders that stay hidden even where they lie in a folder that is shown."""
     here = Path(__file__).resolve().parents[2]
     places = [Path(text) for text in site.getsitepackages()]
-    hidden = [Path.cwd(), *([] if here in places else [here])]
-    if os.environ.get("COURSE_ROOT"):
-        hidden.append(Path(os.environ["COURSE_ROOT"]).resolve())
-    hidden += [place / name for place in places for name in (*packages, "grader") if (place / name).is_dir()]
-    prefixes = (Path(sys.prefix), Path(sys.base_prefix).resolve(), *map(Path, SYSTEM))
-    return [path for path in hidden if not any(prefix.is_relative_to(path) for prefix in prefixes)]
+    roots = [Path.cwd(), here, Path(os.environ.get("COURSE_ROOT", here)).resolve()]
+    hidden = [root for root in roots if (root / "course.toml").is_file()]
+    return hidden + [
+        place / name for place in places for name in (*packages, "grader") if (place / name).is_dir()
+    ]
 
 
 def _free_user() -> int:

@@ -110,7 +110,7 @@ print(os.getuid() != 0, {int(status[name], 16) for name in sets},
 
 
 def test_a_user_namespace_of_its_own_gives_no_power_outside(submit: Callable) -> None:
-    mount = "!unshare -Urm sh -c 'mount --bind /scratch /usr; mount -o remount,rw /usr; touch /usr/planted'"
+    mount = "!unshare -Urm sh -c 'mount --bind . /usr; mount -o remount,rw /usr; touch /usr/planted'"
     outcome = submit(mount, "import os\nprint(os.path.exists('/usr/planted'))")
     assert outcome.outputs["hostile-1"][0]["text"] == "False\n"
     assert outcome.answers == GOOD
@@ -134,7 +134,7 @@ def test_no_descriptor_of_ours_is_open_but_the_two_pipes(submit: Callable, shown
 import os
 links = [f"/proc/self/fd/{fd}" for fd in range(3, 64)]
 kinds = [os.readlink(link).split(":")[0] for link in links if os.path.islink(link)]
-print(sorted(kind for kind in kinds if not kind.startswith("/scratch")))
+print(sorted(kind for kind in kinds if not kind.startswith("/submission")))
 """
     assert shown(submit(source)).strip() == "['/dev/null', 'pipe', 'pipe']"
 
@@ -147,7 +147,7 @@ def test_the_library_slice_is_there_and_the_rest_of_it_is_not(submit: Callable, 
         "import importlib.util\nprint(importlib.util.find_spec('byhand.probability'))",
         library=library,
     )
-    assert shown(outcome).strip() == "1 2 /scratch/library/byhand/__init__.py"
+    assert shown(outcome).strip() == "1 2 /submission/library/byhand/__init__.py"
     assert outcome.outputs["hostile-1"][0]["ename"] == "ModuleNotFoundError"
     assert shown(outcome, "hostile-2").strip() == "None"
 
@@ -182,6 +182,25 @@ def test_no_folder_with_data_of_users_is_shown() -> None:
     assert not {"/home", "/root", "/var", "/etc", "/proc", "/sys", "/run", "/tmp", "/opt", "/srv"} & set(
         SYSTEM
     )
+
+
+def test_a_course_below_a_folder_that_is_shown_stays_hidden(
+    submit: Callable,
+    shown: Callable,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also shows that Python may be installed below /tmp, where these folders are."""
+    folder = tmp_path_factory.mktemp("installed")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    (folder / "program").write_text("")
+    (folder / "course").mkdir()
+    (folder / "course" / "course.toml").write_text("")
+    monkeypatch.setattr("grader.execution.sandbox.SYSTEM", (*SYSTEM, str(folder)))
+    monkeypatch.setenv("COURSE_ROOT", str(folder / "course"))
+    source = f"import os\nprint(sorted(os.listdir({str(folder)!r})), os.listdir({str(folder / 'course')!r}))"
+    assert shown(submit(source)).strip() == "['course', 'program'] []"
 
 
 AS_A_USER = r"""
