@@ -227,19 +227,18 @@ def _look_up(keys: Int[ndarray, " ngrams"], wanted: Int[ndarray, " seq"]) -> Int
 def _discounts(counts: Int[ndarray, " ngrams"]) -> Float[ndarray, "4"]:
     """Kneser-Ney's discounts for counts 0, 1, 2 and 3 or more (Chen and Goodman 1999, equation 26).
 
-    Estimated from how many n-grams occur once, twice, three and four times. Where a number is missing, as in
-    tiny or very regular texts, the estimate has no meaning and is put back between 0 and the count itself.
+    Estimated from how many n-grams occur once, twice, three and four times. In tiny or very regular texts an
+    estimate may be missing or not above zero, and nothing would be left for what was not seen: half of each
+    count is taken then, as KenLM's fallback does.
 
     >>> _discounts(np.array([1] * 10 + [2] * 4 + [3] * 2 + [4])).round(3).tolist()
     [0.0, 0.556, 1.167, 1.889]
+    >>> _discounts(np.array([4, 4, 7])).tolist()
+    [0.0, 0.5, 1.0, 1.5]
     """
     once, twice, thrice, four = (int((counts == times).sum()) for times in (1, 2, 3, 4))
-    y = once / (once + 2 * twice) if once else 0.5
-    ratios = (
-        twice / once if once else 0.0,
-        thrice / twice if twice else 0.0,
-        four / thrice if thrice else 0.0,
-    )
-    return np.array(
-        [0.0, *(np.clip(times - (times + 1) * y * r, 0, times) for times, r in enumerate(ratios, 1))]
-    )
+    taken = [0.0]
+    for times, (here, later) in enumerate([(once, twice), (twice, thrice), (thrice, four)], start=1):
+        estimate = times - (times + 1) * once / (once + 2 * twice) * later / here if once and here else 0.0
+        taken.append(estimate if estimate > 0 else times / 2)
+    return np.array(taken)

@@ -31,8 +31,10 @@ def literal(stream, n, smoothing, k=0.0, vocab=VOCAB):
         n1, n2, n3, n4 = (sum(c == i for c in grams[m].values()) for i in (1, 2, 3, 4))
         i = min(count, 3)
         later, here = ((n2, n1), (n3, n2), (n4, n3))[i - 1]
-        estimate = i - (i + 1) * (n1 / (n1 + 2 * n2) if n1 else 0.5) * (later / here if here else 0.0)
-        return min(max(estimate, 0.0), i)
+        if n1 == 0 or here == 0:
+            return i / 2
+        estimate = i - (i + 1) * (n1 / (n1 + 2 * n2)) * (later / here)
+        return estimate if estimate > 0 else i / 2
 
     def probability(context, token):
         counts = after[len(context)].get(context, {})
@@ -113,6 +115,15 @@ def test_kneser_ney_asks_how_many_neighbours_a_word_has():
     model = NGramLM(2, 7, smoothing="kneser_ney").fit(stream)
     unseen = model.probs([6])
     assert unseen[2] > unseen[1]
+
+
+@pytest.mark.parametrize(
+    "stream", [[0, 1, 2] * 40, [0, 1] * 5 + [2] * 9, [3], [0, 0, 1, 1, 2, 2, 0, 1, 2, 0]]
+)
+def test_kneser_ney_leaves_something_for_everything_even_in_very_regular_texts(stream):
+    model = NGramLM(4, VOCAB, smoothing="kneser_ney").fit(stream)
+    for context in ([], [0], [0, 1], [2, 0, 1], [6]):
+        assert (model.probs(context) > 0).all()
 
 
 def test_fitting_again_forgets_what_was_counted_before():
