@@ -7,6 +7,7 @@ Left out: effects that no name shows (a global seed, a file written), which a ch
 """
 
 import ast
+import symtable
 from collections.abc import Iterable, Sequence
 
 
@@ -21,7 +22,7 @@ def needed_parts(cells: Sequence[str], readers: Iterable[str], answered: Iterabl
     trees = [parse(cell) for cell in cells]
     imports = [node for tree in trees for node in tree.body if is_import(node)]
     excluded = {name for node in imports for name in bound_names(node)} | set(answered)
-    needed = {name for reader in readers for name in read_names(parse(reader))} - excluded
+    needed = {name for reader in readers for name in outer_names(reader)} - excluded
     kept: set[int] = set()
     before = -1
     while len(kept) != before:
@@ -84,10 +85,31 @@ def _root(node: ast.expr) -> set[str]:
     return {node.id} if isinstance(node, ast.Name) else set()
 
 
-def read_names(node: ast.AST) -> set[str]:
-    """Every name that is read anywhere inside, locals of functions included (a superset is harmless)."""
-    return {
-        child.id
-        for child in ast.walk(node)
-        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load)
-    }
+def outer_names(cell: str) -> set[str]:
+    """The names that a cell takes from other cells: what it reads and has not bound by then.
+
+    >>> sorted(outer_names("y = x\\nx = 2\\ndef f(a): return a + late + z\\nlate = y"))
+    ['x', 'z']
+    """
+    names: set[str] = set()
+    later: set[str] = set()
+    bound: set[str] = set()
+    for node in parse(cell).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            later |= read_names(node)  # when it is called, the whole cell has run
+        else:
+            names |= read_names(node) - bound
+        bound |= bound_names(node)
+    return names | (later - bound)
+
+
+def read_names(node: ast.stmt) -> set[str]:
+    """The names of the cell's namespace that a statement reads; locals of functions are not among them."""
+    top = symtable.symtable(ast.unparse(node), "<cell>", "exec")
+    names = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
+    inner = list(top.get_children())
+    while inner:
+        table = inner.pop()
+        inner += table.get_children()
+        names |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+    return names

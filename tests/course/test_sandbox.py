@@ -44,7 +44,7 @@ def test_the_untouched_notebook_runs_to_its_end_and_gets_nothing(room):
 
 
 def test_the_three_hostile_submissions_gain_nothing(room, side_by_side):
-    stolen = [str(room.chapter.hidden), str(room.chapter.page), str(room.course.root)]
+    stolen = [str(room.chapter.hidden), str(room.chapter.page), str(room.course.root / "solutions")]
     code = thief(stolen, [str(room.course.root)], port=9, mark="loot-of-a-test")
     students = [student for student in room.students(code).values() if student.hostile]
 

@@ -42,3 +42,17 @@ def test_names_inside_functions_and_comprehensions_are_not_bound_outside():
 
 def test_magics_can_be_read():
     assert needed_parts(["%matplotlib inline\nimport math\n!ls"], ["math.pi"], []) == ["import math"]
+
+
+def test_a_local_that_shares_its_name_with_an_experiment_does_not_pull_it_in():
+    body = "text = 'abc'\n    for n in range(3):\n        assert f(text) == n, [k for k in text]"
+    checks = f"def check(f):\n    {body}\ncheck(f)"
+    assert needed_parts(["text = train_for_hours()\nn = 3\nk = 4"], [checks], ["f"]) == [""]
+
+
+def test_a_name_that_a_check_binds_itself_is_not_looked_for_elsewhere():
+    assert needed_parts(["got = train_for_hours()"], ["got = f(1)\nassert got"], ["f"]) == [""]
+
+
+def test_a_name_read_before_it_is_bound_is_looked_for():
+    assert needed_parts(["x = 1"], ["x = x + 1"], []) == ["x = 1"]
