@@ -67,7 +67,7 @@ def grade(
     chapter = course.chapter(chapter_id)
     classroom = open_classroom(folder, db_url)
     executor = _executor(workers, sandbox=not no_sandbox)
-    with _progress() as (started, finished):
+    with Progress() as (started, finished):
         graded = grade_class(
             course,
             chapter,
@@ -102,7 +102,7 @@ def _executor(workers: int | None, *, sandbox: bool) -> Any:
     return run
 
 
-class _progress:  # noqa: N801
+class Progress:
     """A progress bar with the time left, and the two functions that move it."""
 
     def __enter__(self) -> tuple[Any, Any]:
@@ -110,13 +110,15 @@ class _progress:  # noqa: N801
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
-            Progress,
             TextColumn,
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
+        from rich.progress import (
+            Progress as Bar,
+        )
 
-        self.bar = Progress(
+        self.bar = Bar(
             TextColumn("grading"),
             BarColumn(),
             MofNCompleteColumn(),

@@ -190,6 +190,8 @@ def record(
         ) from None
     finally:
         shutil.rmtree(classroom.root / PREPARED / student, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (classroom.root / PREPARED).rmdir()
     return scores_in_gradebook(classroom, assignment, student)[student]
 
 

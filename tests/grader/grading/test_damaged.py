@@ -212,6 +212,14 @@ def test_a_pasted_stub_does_not_undo_an_answer(workshop: Workshop) -> None:
     assert all(STUDENT_TAG not in cell.metadata.get("tags", ()) for cell in prepared.notebook.cells)
 
 
+def test_a_split_answer_leaves_no_rest_behind(workshop: Workshop) -> None:
+    notebook = workshop.right()
+    split_an_answer(notebook)
+    prepared = rebuilt(workshop, notebook)
+    assert [cell.id for cell in prepared.notebook.cells] == [cell.id for cell in workshop.student.cells]
+    assert prepared.repairs == ["The answer cell of shares had been split; its parts were joined."]
+
+
 def test_an_answer_below_its_untouched_stub_is_found(workshop: Workshop) -> None:
     notebook = workshop.right()
     answer_in_a_new_cell(notebook)

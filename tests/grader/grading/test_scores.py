@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import nbformat
 import pytest
+from nbgrader.api import Gradebook
 
 from grader.execution.plan import Outcome
 from grader.execution.run import execute
@@ -97,8 +98,6 @@ def test_forging_answers_earn_nothing(workshop: Workshop) -> None:
 
 
 def test_forcing_a_second_run_gives_the_same_verdicts_and_one_record(workshop: Workshop) -> None:
-    from nbgrader.api import Gradebook
-
     workshop.submit("half", workshop.notebook(add_up=RIGHT["add-up"], shares=HALF_SHARES))
     workshop.grade()
     first = workshop.result("half")
@@ -119,9 +118,22 @@ def test_a_worse_resubmission_takes_the_old_points_back(workshop: Workshop) -> N
     assert workshop.points() == {"one": 1}
 
 
-def test_a_teachers_own_score_survives_grading_again(workshop: Workshop) -> None:
-    from nbgrader.api import Gradebook
+def test_an_old_score_does_not_survive_a_run_that_writes_none(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grader.grading import recording
 
+    path = workshop.submit("one", workshop.right())
+    (path.parent / "timestamp.txt").write_text("2001-01-01 00:00:00 UTC")
+    assert workshop.points() == {"one": 3}
+    (path.parent / "timestamp.txt").unlink()
+    monkeypatch.setattr(recording, "_recording_steps", list)
+    assert workshop.points(force=True) == {"one": 0}
+    with Gradebook(workshop.classroom.db_url) as gradebook:
+        assert gradebook.find_submission("01-tiny", "one").timestamp is None
+
+
+def test_a_teachers_own_score_survives_grading_again(workshop: Workshop) -> None:
     workshop.submit("one", workshop.notebook(add_up=RIGHT["add-up"]))
     workshop.grade()
     with Gradebook(workshop.classroom.db_url) as gradebook:
