@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from grader.errors import AuthoringError
 
 THREADS = "1"
 """OpenMP threads of the kernel: two that spin on a busy two-core machine are slower than one."""
+
+MARKER = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
+"""Comments that only one of the two editions has; they share their outputs."""
 
 Announce = Callable[[int, int], None]
 """Called with (cells done, cells in all)."""
@@ -66,7 +70,7 @@ def cache_key(course: Course, notebook: Any) -> str:
     digest = hashlib.sha256()
     digest.update(notebook.metadata.get("kernelspec", {}).get("name", "python3").encode())
     for cell in code_cells(notebook):
-        digest.update(b"\0cell\0" + cell.source.encode())
+        digest.update(b"\0cell\0" + MARKER.sub("", cell.source).strip("\n").encode())
     pins = course.root / "constraints.txt"
     digest.update(pins.read_bytes() if pins.is_file() else b"")
     for relative in course.library_files():

@@ -41,6 +41,8 @@ def test_outputs_are_kept_until_code_or_library_or_packages_change(course: Cours
     assert again.outputs == first.outputs
     assert again.seconds == pytest.approx(first.seconds)
 
+    instructors = book_notebook(course, chapter, with_solutions=True)
+    assert cache_key(course, instructors) == key, "both editions share their outputs"
     edit(course.root / "lib/tinylib/__init__.py", "The floor of", "The ground floor of")
     library = cache_key(course, notebook)
     (course.root / "constraints.txt").write_text("numpy==1\n", encoding="utf-8")

@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from grader.book import site as site_module
 from grader.book.chapter import write_chapter
+from grader.book.commands import book
 from grader.book.leak import LeakError
 from grader.book.site import Site, build_site
 from grader.course import Course, load_course
-from grader.errors import AuthoringError, CourseError
+from grader.errors import AuthoringError, CourseError, NoSuchChapter
 
 
 @pytest.fixture
@@ -163,6 +165,27 @@ def test_without_a_front_page_the_error_says_what_to_write(course: Course) -> No
     (course.root / "book/index.md").unlink()
     with pytest.raises(AuthoringError, match=r"index\.md: the front page is missing"):
         build_site(course)
+
+
+def test_an_unknown_chapter_is_refused_before_anything_is_built(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_ROOT", str(course.root))
+    shutil.rmtree(course.build)
+    with pytest.raises(NoSuchChapter, match="01-tiny"):
+        book.main(["--through", "02-huge"], standalone_mode=False)
+    assert not course.build.exists()
+
+
+def test_the_command_says_where_the_site_is_and_that_no_secret_is_in_it(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_ROOT", str(course.root))
+    answer = CliRunner().invoke(book, ["--through", "01-tiny"])
+    assert answer.exit_code == 0, answer.output
+    assert "outputs of an earlier run" in answer.output
+    assert f"{course.build / 'book/site/index.html'}: " in answer.output
+    assert re.search(r"none of \d+ secret lines is in them", answer.output)
 
 
 def test_outside_of_git_there_is_no_commit(tmp_path: Path) -> None:
