@@ -47,9 +47,7 @@ class BookForm:
             exercise = self.page.exercise(block.options["label"])
             options = {"class": "exercise", "name": exercise_name(exercise.number)}
             title = f"Exercise {exercise.number}: {self._text(exercise.title)}"
-            return fenced(
-                "admonition", title, options, f"*{exercise.facts}*\n\n{self._render(block.blocks())}"
-            )
+            return fenced("admonition", title, options, f"*{exercise.facts}*\n\n{self._render(block.blocks())}")
         if block.name == "mistakes":
             body = "\n".join(f"- {self._text(belief)}" for belief in beliefs_of(self.page, block.argument))
             return fenced("admonition", "Common mistakes", {"class": "mistakes dropdown"}, body)

@@ -33,9 +33,7 @@ def stale(course: Course, chapters: Iterable[Chapter]) -> list[str]:
     owned = {course.student_notebook(chapter) for chapter in course.chapters}
     for folder in sorted((course.root / "chapters").glob("*/")):
         if folder not in {path.parent for path in owned}:
-            words.append(
-                f"unowned: {folder.relative_to(course.root)} - no chapter of course.toml is built there"
-            )
+            words.append(f"unowned: {folder.relative_to(course.root)} - no chapter of course.toml is built there")
             continue
         for path in sorted(folder.glob("*.ipynb")):
             if path not in owned:

@@ -46,9 +46,7 @@ def check_cells(page: Page, problems: Problems) -> None:
 def _check_options(page: Page, cell: Cell, problems: Problems) -> None:
     for key in cell.options:
         if key not in OPTIONS:
-            problems.add(
-                page.path, cell.opening, f"unknown option :{key}:", f"a cell has {', '.join(OPTIONS)}"
-            )
+            problems.add(page.path, cell.opening, f"unknown option :{key}:", f"a cell has {', '.join(OPTIONS)}")
     alt = cell.options.get("alt")
     if alt is not None and not str(alt).strip():
         problems.add(page.path, cell.opening, "an empty :alt:", "say in words what the picture shows")
@@ -63,9 +61,7 @@ def _check_tags(page: Page, cell: Cell, problems: Problems) -> None:
             complain(f"unknown tag {tag!r}", f"use {', '.join(ROLES)}, points-N, {', '.join(OTHER_TAGS)}")
     roles = [tag for tag in cell.tags if tag in ROLES]
     if len(roles) > 1:
-        complain(
-            f"a cell with {len(roles)} roles: {', '.join(roles)}", "keep one, and make cells of the others"
-        )
+        complain(f"a cell with {len(roles)} roles: {', '.join(roles)}", "keep one, and make cells of the others")
     points = [tag for tag in cell.tags if POINTS.match(tag)]
     if len(points) > 1:
         complain(f"a cell with {', '.join(points)}", "keep one points-N tag")
@@ -91,9 +87,7 @@ def _check_labels(page: Page, problems: Problems) -> None:
         label = cell.label
         if label is None:
             if cell.role:
-                problems.add(
-                    page.path, cell.opening, f"{cell.role} without a label", "add a line `:label: name`"
-                )
+                problems.add(page.path, cell.opening, f"{cell.role} without a label", "add a line `:label: name`")
             continue
         if not LABEL.fullmatch(label):
             problems.add(
@@ -121,9 +115,7 @@ def _check_pairs(page: Page, problems: Problems) -> None:
         name = cell.label.removesuffix("-checks")
         answer = answers.get(name)
         if name == cell.label:
-            problems.add(
-                page.path, cell.opening, f"checks labelled {cell.label!r}", "label them ANSWER-checks"
-            )
+            problems.add(page.path, cell.opening, f"checks labelled {cell.label!r}", "label them ANSWER-checks")
         elif answer is None:
             problems.add(
                 page.path,
@@ -183,9 +175,7 @@ def _check_markers(page: Page, cell: Cell, problems: Problems) -> None:
             "put ### BEGIN SOLUTION and ### END SOLUTION around what students write",
         )
     elif begun > ended:
-        problems.add(
-            page.path, cell.opening, f"{BEGIN} without {END}", "close the solution with ### END SOLUTION"
-        )
+        problems.add(page.path, cell.opening, f"{BEGIN} without {END}", "close the solution with ### END SOLUTION")
 
 
 def without_solution(source: str) -> str:
@@ -226,6 +216,4 @@ def _report_syntax(page: Page, cell: Cell, problems: Problems) -> None:
         ast.parse(cell.source)
     except SyntaxError as error:
         line = cell.line + (error.lineno or 1) - 1
-        problems.add(
-            page.path, line, f"the code does not parse: {error.msg}", "correct it; the cell must be Python"
-        )
+        problems.add(page.path, line, f"the code does not parse: {error.msg}", "correct it; the cell must be Python")

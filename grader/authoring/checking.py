@@ -50,12 +50,14 @@ def load_page(course: Course, chapter: Chapter) -> Page:
 
 def _checked_page(course: Course, chapter: Chapter, problems: Problems) -> Page | None:
     from grader.authoring.cell_rules import check_cells
+    from grader.authoring.experiment_rules import check_experiments
     from grader.authoring.import_rules import check_imports
     from grader.authoring.prose_rules import Prose
 
     page = read_page(course, chapter, problems)
     if page is not None:
         check_cells(page, problems)
+        check_experiments(page, problems)
         check_imports(course, page, problems)
         Prose(course, page, problems).check()
     return page

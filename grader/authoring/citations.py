@@ -62,9 +62,7 @@ def _reference(key: str, entry: object) -> Reference:
     people = entry.persons.get("author") or entry.persons.get("editor") or []  # type: ignore[attr-defined]
     surnames = [_plain(" ".join([*person.prelast_names, *person.last_names])) for person in people]
     full = [
-        _plain(
-            " ".join([*person.first_names, *person.middle_names, *person.prelast_names, *person.last_names])
-        )
+        _plain(" ".join([*person.first_names, *person.middle_names, *person.prelast_names, *person.last_names]))
         for person in people
     ]
     doi = fields.get("doi", "").removeprefix("https://doi.org/")
@@ -85,9 +83,7 @@ def _reference(key: str, entry: object) -> Reference:
         f"*{place}*" if place else "",
         f"<{url}>" if url else "",
     ]
-    return Reference(
-        key, authors or key, year, url, ". ".join(part.rstrip(".") for part in parts if part) + "."
-    )
+    return Reference(key, authors or key, year, url, ". ".join(part.rstrip(".") for part in parts if part) + ".")
 
 
 def _plain(text: str) -> str:

@@ -19,9 +19,7 @@ PLAIN_ADMONITIONS = (
 
 DIRECTIVES: dict[str, Rule] = {
     "admonition": Rule("required", "required", ("class", "name")),
-    "exercise": Rule(
-        "required", "required", ("label", "number", "difficulty", "importance", "minutes", "builds-on")
-    ),
+    "exercise": Rule("required", "required", ("label", "number", "difficulty", "importance", "minutes", "builds-on")),
     "mistakes": Rule("required", "none"),
     "quiz": Rule("none", "required"),
     "figure": Rule("required", "allowed", ("alt", "name", "width", "align", "class"), ("alt",)),

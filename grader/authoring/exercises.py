@@ -18,9 +18,7 @@ def exercises_of(page: Page, problems: Problems) -> tuple[Exercise, ...]:
     for index, card in enumerate(cards, 1):
         label = card.options.get("label", "")
         before = len(problems.found)
-        _check_card(
-            page, card, index, [other.options.get("number", "") for other in cards[: index - 1]], problems
-        )
+        _check_card(page, card, index, [other.options.get("number", "") for other in cards[: index - 1]], problems)
         answer = answers.get(label)
         if label and answer is None:
             problems.add(
@@ -37,9 +35,7 @@ def exercises_of(page: Page, problems: Problems) -> tuple[Exercise, ...]:
                 "put the card above the answer cell",
             )
         if any(exercise.label == label for exercise in found):
-            problems.add(
-                page.path, card.line, f"a second card for {label!r}", "keep one card for each exercise"
-            )
+            problems.add(page.path, card.line, f"a second card for {label!r}", "keep one card for each exercise")
         if answer is not None and len(problems.found) == before:
             found.append(_exercise(card, answer, checks.get(f"{label}-checks")))
     labels = {card.options.get("label") for card in cards}
@@ -92,9 +88,7 @@ def _check_card(page: Page, card: Directive, index: int, earlier: list[str], pro
     number = card.options.get("number", "")
     expected = f"{chapter_number(page.chapter)}.{index}"
     if number and number != expected:
-        complain(
-            "number", f"exercise number {number} where {expected} comes next", f"write :number: {expected}"
-        )
+        complain("number", f"exercise number {number} where {expected} comes next", f"write :number: {expected}")
     for key in ("difficulty", "importance"):
         if (value := card.options.get(key)) and not re.fullmatch("[1-5]", value):
             complain(key, f":{key}: is {value}", "write a whole number from 1 to 5")

@@ -127,9 +127,7 @@ def _free_names(source: str) -> set[str]:
     while waiting:
         table = waiting.pop()
         names.update(
-            symbol.get_name()
-            for symbol in table.get_symbols()
-            if symbol.is_global() and symbol.is_referenced()
+            symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced()
         )
         waiting += table.get_children()
     return names
@@ -158,14 +156,10 @@ def _check_answers(page: Page, labels: set[str | None], problems: Problems) -> N
                     f"the page has {', '.join(sorted(filter(None, labels)))}",
                 )
             if (item.exercise, item.name) in seen:
-                problems.add(
-                    path, line, f"a second {item.name!r} for {item.exercise!r}", "give each a name of its own"
-                )
+                problems.add(path, line, f"a second {item.name!r} for {item.exercise!r}", "give each a name of its own")
             seen.add((item.exercise, item.name))
 
 
 def _line_naming(path: Path, name: str) -> int | None:
     lines = path.read_text(encoding="utf-8").splitlines()
-    return next(
-        (number for number, line in enumerate(lines, 1) if repr(name)[1:-1] in line and "name" in line), None
-    )
+    return next((number for number, line in enumerate(lines, 1) if repr(name)[1:-1] in line and "name" in line), None)

@@ -84,9 +84,7 @@ class NotebookForm:
 
     def _mistakes(self, block: Directive) -> str:
         beliefs = beliefs_of(self.page, block.argument)
-        return DETAILS.format(
-            "Common mistakes", "\n".join(f"- {self._text(belief, True)}" for belief in beliefs)
-        )
+        return DETAILS.format("Common mistakes", "\n".join(f"- {self._text(belief, True)}" for belief in beliefs))
 
     def _quiz(self, block: Directive, quoted: bool) -> str:
         quiz = parse_quiz(block.body)
@@ -192,18 +190,14 @@ class NotebookForm:
             return f"[{words or chapter.title}]({self.references.chapter_href(chapter)})"
         target = self.references.find(name)
         assert target is not None, "checked before"
-        number = (
-            target.words.split(" ", 1)[-1] if target.kind not in ("section", "equation") else target.words
-        )
+        number = target.words.split(" ", 1)[-1] if target.kind not in ("section", "equation") else target.words
         shown = words.replace("%s", number).replace("{number}", number) or target.words
         return f"[{shown}]({self.references.href(target)})"
 
 
 def beliefs_of(page: Page, label: str) -> list[str]:
     """The misconceptions that `mistakes.py` lists for an exercise, each once."""
-    beliefs = [
-        mistake.belief for mistake in load_mistakes(page.chapter.mistakes) if mistake.exercise == label
-    ]
+    beliefs = [mistake.belief for mistake in load_mistakes(page.chapter.mistakes) if mistake.exercise == label]
     return list(dict.fromkeys(beliefs))
 
 

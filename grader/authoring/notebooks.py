@@ -172,6 +172,8 @@ def _graded_or_shown(page: Page, cell: Cell, hidden: bool = True) -> NotebookNod
         made.metadata["nbgrader"] = from_dict(nbgrader | points)
     if hidden and cell.role in ("answer", "checks"):
         made.metadata["tags"] = ["raises-exception"]
+    if hidden and "experiment" in cell.tags:
+        made.metadata["tags"] = ["experiment"]
     if hidden and "hide-input" in cell.tags:
         made.metadata["jupyter"] = {"source_hidden": True}
     return made

@@ -10,7 +10,8 @@ from grader.authoring.problems import Problems
 from grader.course import Chapter, Course
 
 ROLES = ("answer", "checks", "essay")
-OTHER_TAGS = ("hide-input", "hide-output", "slow")
+OTHER_TAGS = ("hide-input", "hide-output", "experiment")
+"""`experiment` marks a cell that measures and that no exercise needs: grading passes over it."""
 POINTS = re.compile(r"^points-(\d+(?:\.\d+)?)$")
 
 

@@ -24,6 +24,4 @@ class Problems:
     def in_order(self) -> list[AuthoringError]:
         """Every problem once, by file and line."""
         unique = {str(error): error for error in self.found}
-        return sorted(
-            unique.values(), key=lambda error: (error.path.suffix != ".md", str(error.path), error.line or 0)
-        )
+        return sorted(unique.values(), key=lambda error: (error.path.suffix != ".md", str(error.path), error.line or 0))

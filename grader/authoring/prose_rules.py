@@ -80,9 +80,7 @@ class Prose:
     def _role(self, inline: Inline) -> None:
         role, content = inline.match["role"], inline.match["content"]
         if role not in ROLES:
-            self.complain(
-                inline.line, f"no rule for the role {{{role}}}", f"use {', '.join(ROLES)}, or plain Markdown"
-            )
+            self.complain(inline.line, f"no rule for the role {{{role}}}", f"use {', '.join(ROLES)}, or plain Markdown")
         elif role.startswith("cite"):
             for key in content.split(","):
                 if key.strip() not in self.keys:
@@ -97,33 +95,22 @@ class Prose:
             target = split_role(content)[1]
             in_book = self.course.root / "book" / f"{target.lstrip('/')}.md"
             if self.references.chapter_of(target) is None and not in_book.is_file():
-                self.complain(
-                    inline.line, f"there is no page {target!r}", "name a chapter's id, or a page of book/"
-                )
+                self.complain(inline.line, f"there is no page {target!r}", "name a chapter's id, or a page of book/")
 
     def _label(self, label: str, line: int, equation: bool = False) -> None:
         target = self.references.find(label)
         if target is None:
-            self.complain(
-                line, f"nothing has the label {label!r}", "correct it, or write (label)= above a heading"
-            )
+            self.complain(line, f"nothing has the label {label!r}", "correct it, or write (label)= above a heading")
         elif equation and target.kind != "equation":
-            self.complain(
-                line, f"{label!r} is no equation but {_a(target.kind)}", "use {numref} or [](#label)"
-            )
+            self.complain(line, f"{label!r} is no equation but {_a(target.kind)}", "use {numref} or [](#label)")
 
     def _link(self, inline: Inline) -> None:
         href = inline.match["href"]
         if not href:
-            self.complain(
-                inline.line, f"a link that leads nowhere: {inline.match[0]}", "write where it leads"
-            )
+            self.complain(inline.line, f"a link that leads nowhere: {inline.match[0]}", "write where it leads")
         elif href.startswith("#"):
             self._label(href[1:], inline.line)
-        elif (
-            not re.match(r"[a-z][a-z0-9+.-]*:", href)
-            and self.references.chapter_of(href.partition("#")[0]) is None
-        ):
+        elif not re.match(r"[a-z][a-z0-9+.-]*:", href) and self.references.chapter_of(href.partition("#")[0]) is None:
             self.complain(
                 inline.line,
                 f"the link {href!r} leads to nothing that a reader has",
@@ -142,9 +129,7 @@ class Prose:
         elif not path.is_file():
             self.complain(line, f"there is no image {source}", f"put it in {self.page.chapter.id}/{source}")
         elif path.suffix.lower() not in IMAGES:
-            self.complain(
-                line, f"the image {source} is no {', '.join(IMAGES)}", "save it in one of these formats"
-            )
+            self.complain(line, f"the image {source} is no {', '.join(IMAGES)}", "save it in one of these formats")
 
     def _directive(self, block: Directive) -> None:
         rule = DIRECTIVES.get(block.name)
@@ -164,9 +149,7 @@ class Prose:
             if mode == "required" and not text and block.name != "exercise":
                 self.complain(block.line, f"{{{block.name}}} without a {what}", f"write the {what}")
             elif mode == "none" and text:
-                self.complain(
-                    block.line, f"{{{block.name}}} takes no {what}", f"take it out: {text.splitlines()[0]}"
-                )
+                self.complain(block.line, f"{{{block.name}}} takes no {what}", f"take it out: {text.splitlines()[0]}")
         if block.name in ("figure", "image") and block.argument:
             self._picture(block.argument, block.options.get("alt", ""), block.line)
         elif block.name == "quiz" and block.body.strip():

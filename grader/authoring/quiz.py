@@ -67,9 +67,7 @@ def parse_quiz(body: str) -> Quiz:
     if not "".join(question).strip():
         raise QuizError(None, "a quiz without a question", "write the question above the choices")
     if len(items) < 2:
-        raise QuizError(
-            None, "a quiz with fewer than two choices", "write them as `- [x] text — explanation`"
-        )
+        raise QuizError(None, "a quiz with fewer than two choices", "write them as `- [x] text — explanation`")
     if not any(right for _, right, _ in items):
         raise QuizError(items[0][0], "a quiz without a right choice", "mark it with [x]")
     return Quiz("\n".join(question).strip("\n"), tuple(_choice(*item) for item in items))

@@ -7,9 +7,7 @@ from grader.authoring.page import Cell
 from grader.authoring.problems import Problems
 from grader.course import Chapter, Course
 
-HEADER = (
-    "begin the page with jupytext's header: format_name myst and kernelspec python3 (see another chapter)"
-)
+HEADER = "begin the page with jupytext's header: format_name myst and kernelspec python3 (see another chapter)"
 
 
 def read_cells(course: Course, chapter: Chapter, problems: Problems) -> list[Cell] | None:
@@ -25,12 +23,8 @@ def read_cells(course: Course, chapter: Chapter, problems: Problems) -> list[Cel
             notebook = myst_to_notebook(text, add_source_map=True)
     except MystMetadataParsingError as error:
         line = re.search(r"at line (\d+)", str(error))
-        problem = (
-            f"the options cannot be read: {' '.join(str(error).split('could not be read: ')[-1].split())}"
-        )
-        problems.add(
-            chapter.page, int(line[1]) if line else 1, problem, "write options as `:key: value`, one a line"
-        )
+        problem = f"the options cannot be read: {' '.join(str(error).split('could not be read: ')[-1].split())}"
+        problems.add(chapter.page, int(line[1]) if line else 1, problem, "write options as `:key: value`, one a line")
         return None
     starts = notebook.metadata.pop("source_map")
     if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
@@ -43,9 +37,7 @@ def read_cells(course: Course, chapter: Chapter, problems: Problems) -> list[Cel
         line_of = _code_line if cell.cell_type == "code" else _markdown_line
         first, opening = line_of(lines, start)
         if cell.cell_type == "raw":
-            problems.add(
-                chapter.page, start, "a raw cell has no meaning here", "write it as text or as a code cell"
-            )
+            problems.add(chapter.page, start, "a raw cell has no meaning here", "write it as text or as a code cell")
             continue
         cells.append(Cell(cell.cell_type, cell.source, first, opening, dict(cell.metadata)))
         if cell.cell_type == "code":
@@ -58,14 +50,10 @@ def _text(course: Course, chapter: Chapter, problems: Problems) -> str | None:
     if not chapter.folder.is_dir():
         row = _line_with(toml.read_text(encoding="utf-8"), f'id = "{chapter.id}"')
         folder = chapter.folder.relative_to(course.root)
-        problems.add(
-            toml, row, f"{chapter.id} has no folder {folder}", "write the chapter there, or take out the row"
-        )
+        problems.add(toml, row, f"{chapter.id} has no folder {folder}", "write the chapter there, or take out the row")
         return None
     if not chapter.page.is_file():
-        problems.add(
-            chapter.page, None, "the chapter's page is missing", "write it, with jupytext's header on top"
-        )
+        problems.add(chapter.page, None, "the chapter's page is missing", "write it, with jupytext's header on top")
         return None
     try:
         text = chapter.page.read_text(encoding="utf-8")
@@ -109,6 +97,4 @@ def _check_fence(lines: list[str], opening: int, chapter: Chapter, problems: Pro
         problems.add(chapter.page, opening, f"a code cell in {match[2]!r}", "write ```{code-cell} python")
     fence = re.compile(rf"^\s*{match[1][0]}{{{len(match[1])},}}\s*$")
     if not any(fence.match(line) for line in lines[opening:]):
-        problems.add(
-            chapter.page, opening, "this code cell is never closed", f"end it with a line {match[1]}"
-        )
+        problems.add(chapter.page, opening, "this code cell is never closed", f"end it with a line {match[1]}")

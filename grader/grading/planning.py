@@ -12,6 +12,8 @@ from grader.grading.skeleton import Prepared
 from grader.hidden import Case, HiddenCheck, draw_cases, probe_source, seed_for
 from grader.wire import encode
 
+EXPERIMENT_TAG = "experiment"
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -84,7 +86,11 @@ def _draw(assignment: Assignment, check: HiddenCheck, seed: int) -> list[Case]:
 
 
 def _cells(assignment: Assignment, prepared: Prepared) -> tuple[PlanCell, ...]:
-    """All code cells; before each checks cell an empty one that remembers what these checks will see."""
+    """The code cells; before each checks cell an empty one that remembers what these checks will see.
+
+    The author's own measurements (cells tagged `experiment`) are left out: no exercise needs them, and in chapter 1
+    they are four fifths of the time.
+    """
     by_checks = {exercise.checks: exercise.label for exercise in assignment.exercises}
     labels = {exercise.label for exercise in assignment.exercises}
     cells = []
@@ -92,7 +98,10 @@ def _cells(assignment: Assignment, prepared: Prepared) -> tuple[PlanCell, ...]:
         if cell.cell_type != "code":
             continue
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", "")
-        own = STUDENT_TAG in cell.metadata.get("tags", ())
+        tags = cell.metadata.get("tags", ())
+        own = STUDENT_TAG in tags
+        if EXPERIMENT_TAG in tags and not own:
+            continue
         if grade_id in by_checks and not own:
             label = by_checks[grade_id]
             uses = tuple(assignment.hidden[label].uses)

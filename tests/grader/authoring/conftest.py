@@ -54,9 +54,7 @@ class Mini:
         folder = self.root / "solutions" / "02-more"
         folder.mkdir()
         head = self.page.read_text(encoding="utf-8").split("# Adding")[0]
-        (folder / "more.md").write_text(
-            f"{head}# More\n\n(beyond)=\n## Beyond sums\n\n{text}\n", encoding="utf-8"
-        )
+        (folder / "more.md").write_text(f"{head}# More\n\n(beyond)=\n## Beyond sums\n\n{text}\n", encoding="utf-8")
 
 
 @pytest.fixture

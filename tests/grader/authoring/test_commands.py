@@ -57,9 +57,7 @@ def test_a_chapter_that_is_not_there_is_a_usage_error(mini, course, command):
 
 
 def test_a_second_build_writes_nothing_and_leaves_the_same_bytes(mini, course):
-    assert (
-        course(build).stdout == "wrote build/source/01-tiny/tiny.ipynb\nwrote chapters/01-tiny/tiny.ipynb\n"
-    )
+    assert course(build).stdout == "wrote build/source/01-tiny/tiny.ipynb\nwrote chapters/01-tiny/tiny.ipynb\n"
     first = files(mini)
     assert set(first) == {"build/source/01-tiny/tiny.ipynb", "chapters/01-tiny/tiny.ipynb"}
     times = [path.stat().st_mtime_ns for path in mini.root.rglob("*.ipynb")]

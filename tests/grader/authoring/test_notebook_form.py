@@ -129,10 +129,7 @@ def test_the_book_shows(mini, name):
 def test_an_exercise_card_in_a_notebook_and_in_the_book(mini):
     page = load_page(mini.course, mini.chapter)
     card = mini.page.read_text().split("parts of a whole")[-1]
-    card = card[
-        card.index(":::{exercise} Each") : card.index("shares are equal.\n:::")
-        + len("shares are equal.\n:::")
-    ]
+    card = card[card.index(":::{exercise} Each") : card.index("shares are equal.\n:::") + len("shares are equal.\n:::")]
     assert (
         NotebookForm(mini.course, page)
         .cell(card)[0]

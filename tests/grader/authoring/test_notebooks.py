@@ -207,15 +207,8 @@ def test_run_all_goes_through_an_untouched_notebook(mini, monkeypatch):
     import nbclient
 
     monkeypatch.setenv("PYTHONPATH", str(mini.root / "lib"))
-    ran = nbclient.NotebookClient(
-        student_notebook(mini.course, mini.chapter), kernel_name="python3"
-    ).execute()
-    errors = {
-        cell.id: out.ename
-        for cell in ran.cells
-        for out in cell.get("outputs", [])
-        if out.output_type == "error"
-    }
+    ran = nbclient.NotebookClient(student_notebook(mini.course, mini.chapter), kernel_name="python3").execute()
+    errors = {cell.id: out.ename for cell in ran.cells for out in cell.get("outputs", []) if out.output_type == "error"}
     assert errors == {"add-up-checks": "NotImplementedError", "shares-checks": "NotImplementedError"}
 
 

@@ -68,9 +68,7 @@ class Workshop:
 
     @staticmethod
     def cell(notebook: Any, label: str) -> Any:
-        return next(
-            cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == label
-        )
+        return next(cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == label)
 
     def submit(self, student: str, content: Any, name: str = "tiny.ipynb") -> Path:
         """Put a notebook, a text or bytes where a student's submission lies."""
@@ -93,9 +91,7 @@ class Workshop:
         return json.loads((self.classroom.feedback(student, self.chapter.id) / "result.json").read_text())
 
     def page(self, student: str) -> str:
-        return (self.classroom.feedback(student, self.chapter.id) / "feedback.html").read_text(
-            encoding="utf-8"
-        )
+        return (self.classroom.feedback(student, self.chapter.id) / "feedback.html").read_text(encoding="utf-8")
 
     def autograded(self, student: str) -> Any:
         return nbformat.read(self.folder / "autograded" / student / self.chapter.id / "tiny.ipynb", 4)

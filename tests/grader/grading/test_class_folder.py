@@ -84,9 +84,7 @@ def test_another_gradebook_is_remembered(workshop: Workshop) -> None:
     url = f"sqlite:///{workshop.course.root / 'elsewhere.db'}"
     from grader.grading.grading import grade_class
 
-    grade_class(
-        workshop.course, workshop.chapter, open_classroom(workshop.folder, url), lambda plans: iter(())
-    )
+    grade_class(workshop.course, workshop.chapter, open_classroom(workshop.folder, url), lambda plans: iter(()))
     assert (workshop.course.root / "elsewhere.db").is_file()
     assert not (workshop.folder / "gradebook.db").exists()
     assert open_classroom(workshop.folder).db_url == url

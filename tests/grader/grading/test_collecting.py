@@ -57,9 +57,7 @@ def test_links_and_devices_are_refused_and_cost_one_student(workshop: Workshop, 
     assert "empty file" in found["empty-file"]
 
 
-def test_a_link_put_in_place_of_the_file_after_the_look_is_not_followed(
-    workshop: Workshop, tmp_path: Path
-) -> None:
+def test_a_link_put_in_place_of_the_file_after_the_look_is_not_followed(workshop: Workshop, tmp_path: Path) -> None:
     path = workshop.submit("one", workshop.right())
     [place] = find_submissions(workshop.folder / "submitted", "01-tiny", "tiny")
     outside = tmp_path / "secret.ipynb"
@@ -77,18 +75,14 @@ def test_the_expected_name_wins_else_the_only_notebook(workshop: Workshop) -> No
     workshop.submit("renamed", workshop.right(), name="tiny (1).ipynb")
     workshop.submit("unclear", workshop.right(), name="a.ipynb")
     workshop.submit("unclear", workshop.right(), name="b.ipynb")
-    places = {
-        place.student: place for place in find_submissions(workshop.folder / "submitted", "01-tiny", "tiny")
-    }
+    places = {place.student: place for place in find_submissions(workshop.folder / "submitted", "01-tiny", "tiny")}
     assert places["two"].notebook.name == "tiny.ipynb"
     assert places["two"].remarks == ("1 more notebook beside tiny.ipynb: not read",)
     assert places["renamed"].notebook.name == "tiny (1).ipynb"
     assert "none is named tiny.ipynb: a.ipynb, b.ipynb" in places["unclear"].problem
 
 
-def test_a_notebook_above_the_size_limit_is_not_read(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_notebook_above_the_size_limit_is_not_read(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collecting, "MAX_NOTEBOOK_BYTES", 1 << 20)
     workshop.submit("small", workshop.right())
     workshop.submit("large", b'{"cells": []}' + b" " * (1 << 20))

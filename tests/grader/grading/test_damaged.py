@@ -30,8 +30,7 @@ def given_cells(notebook: Any) -> list[tuple[str, str]]:
     return [
         (cell.id, cell.source)
         for cell in notebook.cells
-        if STUDENT_TAG not in cell.metadata.get("tags", ())
-        and not cell.metadata.get("nbgrader", {}).get("solution")
+        if STUDENT_TAG not in cell.metadata.get("tags", ()) and not cell.metadata.get("nbgrader", {}).get("solution")
     ]
 
 
@@ -162,9 +161,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_notebook_is_rebuilt_with_its_answers(
-    workshop: Workshop, damage: Callable[[Any], None]
-) -> None:
+def test_a_damaged_notebook_is_rebuilt_with_its_answers(workshop: Workshop, damage: Callable[[Any], None]) -> None:
     notebook = workshop.right()
     damage(notebook)
     prepared = rebuilt(workshop, notebook)
@@ -196,12 +193,8 @@ def test_repairs_are_told_in_words(workshop: Workshop) -> None:
     ]
     assert rebuilt(workshop, workshop.right()).repairs == []
     lost = workshop.right()
-    lost.cells = [
-        cell for cell in lost.cells if cell.metadata.get("nbgrader", {}).get("grade_id") != "add-up"
-    ]
-    assert rebuilt(workshop, lost).repairs == [
-        "The answer cell of add-up is missing; it counts as not answered."
-    ]
+    lost.cells = [cell for cell in lost.cells if cell.metadata.get("nbgrader", {}).get("grade_id") != "add-up"]
+    assert rebuilt(workshop, lost).repairs == ["The answer cell of add-up is missing; it counts as not answered."]
 
 
 def test_a_pasted_stub_does_not_undo_an_answer(workshop: Workshop) -> None:
@@ -272,9 +265,7 @@ def in_nbformat_3(notebook: Any) -> bytes:
         lambda notebook: json.dumps(notebook).encode("utf-16"),
         lambda notebook: json.dumps({**notebook, "nbformat": 5, "extra": {}}).encode(),
         lambda notebook: as_bytes(notebook).replace(b"Adding and sharing", b"\xe4dding"),
-        lambda notebook: as_bytes(notebook).replace(
-            b"return float(sum(numbers))", b"return sum(numbers)#\\ud800"
-        ),
+        lambda notebook: as_bytes(notebook).replace(b"return float(sum(numbers))", b"return sum(numbers)#\\ud800"),
     ],
     ids=["nbformat 4", "nbformat 3", "BOM", "UTF-16", "nbformat 5", "Latin-1", "half a surrogate"],
 )

@@ -12,9 +12,7 @@ from grader.grading.sanitising import MAX_TEXT, safe_html, safe_markdown, safe_o
 
 from .conftest import HALF_SHARES, RIGHT, Workshop, run_here
 
-ATTACK = (
-    "<script>alert(1)</script><img src=x onerror=alert(1)><svg onload=alert(1)><iframe src=//evil></iframe>"
-)
+ATTACK = "<script>alert(1)</script><img src=x onerror=alert(1)><svg onload=alert(1)><iframe src=//evil></iframe>"
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"0" * 20).decode()
 
 
@@ -30,9 +28,7 @@ def test_html_keeps_tables_and_loses_everything_active() -> None:
     table = '<table><thead><tr><th>n</th></tr></thead><tbody><tr><td colspan="2">3</td></tr></tbody></table>'
     assert safe_html(table) == table
     clean = safe_html(
-        ATTACK
-        + table
-        + "<a href='javascript:x'>a</a><b style='background:url(//e)' onclick=x>b</b><style>*{}</style>"
+        ATTACK + table + "<a href='javascript:x'>a</a><b style='background:url(//e)' onclick=x>b</b><style>*{}</style>"
     )
     assert clean == table + "a<b>b</b>"
     assert "\\href" not in safe_html(r"<p>$\href{javascript:alert(1)}{x}$</p>")
@@ -143,9 +139,7 @@ def test_feedback_and_autograded_notebook_hold_no_hidden_source(workshop: Worksh
     workshop.submit("untouched", workshop.notebook())
     workshop.grade()
     hidden = workshop.chapter.hidden.read_text()
-    secrets = [
-        line.strip() for line in hidden.splitlines() if len(line.strip()) > 20 and "wrong(" not in line
-    ]
+    secrets = [line.strip() for line in hidden.splitlines() if len(line.strip()) > 20 and "wrong(" not in line]
     secrets += ["hidden_check", "BEGIN HIDDEN", "### BEGIN SOLUTION", workshop.classroom.secret()]
     assert len(secrets) > 20
     shown = [

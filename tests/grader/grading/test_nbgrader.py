@@ -155,8 +155,6 @@ def test_stock_autograde_gives_the_same_points(graded: Workshop, formgrader: str
     before = exported(graded.folder)
     log = run_nbgrader(graded.folder, "autograde", "01-tiny", "--force")
     assert exported(graded.folder) == before, log
-    cells = {
-        cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in graded.autograded("half").cells
-    }
+    cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in graded.autograded("half").cells}
     assert "hidden_check" in cells["shares-checks"].source, "it was stock nbgrader that ran"
     assert graded.points(force=True) == before

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 
+from grader.authoring.notebooks import student_notebook
 from grader.execution.plan import Outcome
 from grader.execution.run import execute
 from grader.execution.workers import TROUBLE
@@ -82,9 +84,7 @@ def test_forging_answers_earn_nothing(workshop: Workshop) -> None:
         "def add_up(numbers): return Lie(7)\n"
     )
     number = "def add_up(numbers): return 0\n1.0"
-    patched = (
-        "import builtins\nbuiltins.abs = lambda x: 0\nbuiltins.sum = lambda x: 0\ndef add_up(n): return 'x'\n"
-    )
+    patched = "import builtins\nbuiltins.abs = lambda x: 0\nbuiltins.sum = lambda x: 0\ndef add_up(n): return 'x'\n"
     ends = "import os, sys\nprint(1.0)\nsys.stdout.flush()\nos._exit(0)\n"
     for name, code in {
         "transformer": transformer,
@@ -162,9 +162,7 @@ def test_grading_one_student_leaves_the_others_alone(workshop: Workshop) -> None
         (
             Outcome(
                 outputs={
-                    "shares-checks": [
-                        {"output_type": "execute_result", "data": {"text/plain": "2.0"}, "metadata": {}}
-                    ]
+                    "shares-checks": [{"output_type": "execute_result", "data": {"text/plain": "2.0"}, "metadata": {}}]
                 }
             ),
             0,
@@ -173,9 +171,7 @@ def test_grading_one_student_leaves_the_others_alone(workshop: Workshop) -> None
 )
 def test_silence_and_forged_outputs_earn_nothing(workshop: Workshop, silence: Outcome, expected: int) -> None:
     workshop.submit("one", workshop.right())
-    assert workshop.points(lambda plans: ((number, silence) for number, _ in enumerate(plans))) == {
-        "one": expected
-    }
+    assert workshop.points(lambda plans: ((number, silence) for number, _ in enumerate(plans))) == {"one": expected}
 
 
 def test_no_death_at_any_cell_raises_a_score(workshop: Workshop) -> None:
@@ -262,3 +258,20 @@ def test_the_class_secret_is_private(workshop: Workshop) -> None:
     workshop.submit("one", workshop.right())
     workshop.grade()
     assert workshop.classroom.secret_path.stat().st_mode & 0o777 == 0o600
+
+
+def test_grading_passes_over_the_authors_experiments_and_over_nothing_of_the_students(
+    workshop: Workshop,
+) -> None:
+    with workshop.chapter.page.open("a", encoding="utf-8") as page:
+        page.write("\n```{code-cell} python\n:tags: [experiment]\n\nprint('measured')\n```\n")
+    workshop = Workshop(workshop.course, student_notebook(workshop.course, workshop.chapter))
+    handed_in = workshop.right()
+    handed_in.cells.append(new_code_cell("print('my own')", metadata={"tags": ["experiment"]}))
+    workshop.submit("right", handed_in)
+    assert workshop.points() == {"right": 3}
+    cells = workshop.autograded("right").cells
+    printed = [output.get("text") for cell in cells for output in cell.get("outputs", ())]
+    assert any(cell.source == "print('measured')" for cell in cells)
+    assert "my own\n" in printed
+    assert "measured\n" not in printed
