@@ -10,13 +10,19 @@ from grader import __version__
 from grader.errors import CourseError
 
 COMMANDS = {
-    "check": ("grader.authoring.commands", "Read the sources of the chapters and report every mistake in them."),
+    "check": (
+        "grader.authoring.commands",
+        "Read the sources of the chapters and report every mistake in them.",
+    ),
     "build": ("grader.authoring.commands", "Turn the sources into source notebooks and student notebooks."),
     "prove": ("grader.proving.commands", "Test the hidden checks with mistakes, alternatives and mutants."),
     "grade": ("grader.grading.commands", "Grade a chapter of a class: sandbox, gradebook, feedback."),
     "report": ("grader.grading.commands", "Show a class per exercise: table, CSV, chart."),
     "book": ("grader.book.commands", "Build the static book and search it for leaked answers."),
-    "demo": ("grader.demo.commands", "Make a small class of good, damaged and hostile submissions, and grade it."),
+    "demo": (
+        "grader.demo.commands",
+        "Make a small class of good, damaged and hostile submissions, and grade it.",
+    ),
 }
 
 

@@ -266,7 +266,10 @@ def load_module(path: Path) -> ModuleType:
         del sys.modules[name]
         line = error.lineno if isinstance(error, SyntaxError) else None
         raise AuthoringError(
-            path, line, f"cannot be imported: {type(error).__name__}: {error}", "run it with python to see the trace"
+            path,
+            line,
+            f"cannot be imported: {type(error).__name__}: {error}",
+            "run it with python to see the trace",
         ) from error
     return module
 

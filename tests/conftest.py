@@ -11,7 +11,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "agg")
 
-SHOWN = "torch numpy nbgrader nbclient jupytext jupyter-book tokenizers SQLAlchemy distributed".split()
+SHOWN = [
+    "torch",
+    "numpy",
+    "nbgrader",
+    "nbclient",
+    "jupytext",
+    "jupyter-book",
+    "tokenizers",
+    "SQLAlchemy",
+    "distributed",
+]
 
 
 def pytest_report_header() -> str:

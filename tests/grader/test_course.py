@@ -38,7 +38,15 @@ cell_seconds = 9
 @pytest.fixture
 def root(tmp_path):
     (tmp_path / "course.toml").write_text(TOML)
-    for name in ("__init__", "base/__init__", "base/deep", "one", "two", "data/merges.json", "__pycache__/one.pyc"):
+    for name in (
+        "__init__",
+        "base/__init__",
+        "base/deep",
+        "one",
+        "two",
+        "data/merges.json",
+        "__pycache__/one.pyc",
+    ):
         path = tmp_path / "lib" / "hand" / (name if "." in name else f"{name}.py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")

@@ -119,7 +119,7 @@ def test_the_same_seed_draws_the_same_cases_and_another_draws_others():
 
 def test_a_case_for_an_unknown_criterion_is_the_authors_error(monkeypatch):
     monkeypatch.setattr(Double, "cases", lambda self, rng: [Case("large", {})])
-    with pytest.raises(ValueError, match="'large'.*criteria has 'small', 'negative'"):
+    with pytest.raises(ValueError, match=r"'large'.*criteria has 'small', 'negative'"):
         draw_cases(CHECK, 1)
 
 
@@ -128,7 +128,7 @@ def test_a_refusal_needs_words():
         wrong("  ")
 
 
-GOOD = '''
+GOOD = """
 from grader.hidden import Case, HiddenCheck, right
 class A(HiddenCheck):
     exercise = "a"
@@ -138,7 +138,7 @@ class A(HiddenCheck):
     @staticmethod
     def probe(student, inputs): return None
     def judge(self, case, answer): return right()
-'''
+"""
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The wire format: what plain values survive, and that hostile bytes end in one kind of error."""
 
 import base64
+import contextlib
 import json
 import math
 
@@ -154,10 +155,8 @@ def test_hostile_bytes_end_in_a_wire_error_and_nothing_else(data):
 @given(st.binary(max_size=200))
 @settings(max_examples=300, deadline=None)
 def test_no_bytes_at_all_end_in_anything_but_a_value_or_a_wire_error(data):
-    try:
+    with contextlib.suppress(WireFormatError):
         decode(data)
-    except WireFormatError:
-        pass
 
 
 def test_a_decoded_array_is_a_copy_that_can_be_written():

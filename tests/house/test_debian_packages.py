@@ -48,7 +48,10 @@ def test_nothing_missing_means_nothing_done(machine):
 def test_as_root_the_missing_packages_are_installed_and_no_others(machine):
     done, calls = machine(["node", "apt-get"], uid=0)
     assert done.returncode == 0, done.stderr
-    assert calls == ["apt-get update -qq", "apt-get install -y --no-install-recommends bubblewrap chromium -qq"]
+    assert calls == [
+        "apt-get update -qq",
+        "apt-get install -y --no-install-recommends bubblewrap chromium -qq",
+    ]
 
 
 def test_with_sudo_it_asks_sudo(machine):
