@@ -89,9 +89,7 @@ def test_messages_docstrings_annotations_and_imports_are_left_alone():
 
 
 def test_an_id_outlives_changes_elsewhere_in_the_answer():
-    longer = ANSWER.replace("    total = 0\n", "    total = 0\n    unused = 41\n").replace(
-        "Docstring", "Words"
-    )
+    longer = ANSWER.replace("    total = 0\n", "    total = 0\n    unused = 41\n").replace("Docstring", "Words")
     before, after = ({m.id for m in make_mutants("share", code)} for code in (ANSWER, longer))
     assert before < after
 
@@ -103,11 +101,12 @@ def test_the_same_slip_in_two_equal_lines_has_two_ids():
 
 def test_code_below_a_compound_statement_does_not_change_its_id():
     one, two = (
-        [
-            m
-            for m in make_mutants("loop", f"def f(a):\n    for x in a[1:]:\n        {body}")
-            if "for" in m.diff
-        ]
+        [m for m in make_mutants("loop", f"def f(a):\n    for x in a[1:]:\n        {body}") if "for" in m.diff]
         for body in ("print(x)", "print(-x)")
     )
     assert {m.id for m in one if "bound" in m.change} == {m.id for m in two if "bound" in m.change} != set()
+
+
+def test_two_slips_with_the_same_outcome_are_one_mutant():
+    codes = [mutant.code for mutant in make_mutants("same", "def f(a, b):\n    return a if b else a")]
+    assert len(codes) == len(set(codes)) == 2

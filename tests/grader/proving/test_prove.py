@@ -55,9 +55,7 @@ def good(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory):
     """Everything that can be wrong at once."""
-    root = copy_of_mini(
-        tmp_path_factory.mktemp("bad"), mistakes=MORE_MISTAKES, alternatives=MORE_ALTERNATIVES
-    )
+    root = copy_of_mini(tmp_path_factory.mktemp("bad"), mistakes=MORE_MISTAKES, alternatives=MORE_ALTERNATIVES)
     chapter = root / "solutions" / "01-tiny"
     settings = (root / "course.toml").read_text()
     settings = settings.replace("cell_seconds = 10", "cell_seconds = 0.5")
@@ -150,6 +148,21 @@ def test_an_exercise_without_hidden_check_or_candidates_is_named(tmp_path):
         "add-up: alternatives.py has no other right answer for it",
         "shares: there is no hidden check for it; add a class to hidden.py",
     ]
+
+
+def test_a_forbidden_shortcut_is_refused_with_its_sentence(tmp_path):
+    root = copy_of_mini(tmp_path, hidden="\nAddUp.forbids = {'math.fsum': 'Write the loop yourself.'}\n")
+    problems = prove_it(root).all_problems
+    assert problems == [
+        "add-up: the alternative 'fsum' gets 0 of 1 points with seed 1: values: Write the loop yourself."
+    ]
+
+
+def test_what_a_visible_check_rebinds_does_not_change_what_is_probed(tmp_path):
+    root = copy_of_mini(tmp_path)
+    page = root / "solutions" / "01-tiny" / "tiny.md"
+    page.write_text(page.read_text().replace("check_shares(shares)\n", "check_shares(shares)\nshares = None\n"))
+    assert prove_it(root).all_problems == []
 
 
 @pytest.mark.parametrize(

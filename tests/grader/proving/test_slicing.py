@@ -4,9 +4,7 @@ from grader.proving.slicing import bound_names, needed_parts, parse
 
 
 def test_imports_stay_and_an_experiment_goes():
-    parts = needed_parts(
-        ["import math\nresult = train_for_hours()\nprint(result)"], ["def f(): return math.pi"], []
-    )
+    parts = needed_parts(["import math\nresult = train_for_hours()\nprint(result)"], ["def f(): return math.pi"], [])
     assert parts == ["import math"]
 
 
