@@ -34,7 +34,7 @@ from grader.hidden import (
 from grader.wire import decode, encode
 
 
-class HiddenCheckFailed(AssertionError):  # noqa: N818
+class HiddenCheckFailed(AssertionError):
     """No criterion was met; nbgrader gives 0 points for it."""
 
 

@@ -68,9 +68,7 @@ class Box:
             if isolated:
                 self.scratch = sandbox.SCRATCH
                 filters = stack.enter_context(sandbox.system_call_filter())
-                program = sandbox.command(
-                    sandbox.find_bubblewrap(), program, budget.files_mb, packages, filters
-                )
+                program = sandbox.command(sandbox.find_bubblewrap(), program, budget.files_mb, packages, filters)
             else:
                 self.scratch = self._folder = tempfile.mkdtemp(prefix="grading-")
                 environment = sandbox.environment(self.scratch)

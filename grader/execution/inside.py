@@ -80,9 +80,7 @@ def settle(settings: dict[str, Any]) -> None:
         path.write_bytes(base64.b64decode(data))
     os.chdir(scratch / "work")
     # an editable install would lead around the slice to the whole library
-    sys.meta_path[:] = [
-        finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")
-    ]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
     installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
     sys.path[:] = [str(scratch / "library"), *installed]
     for name in [name for name in sys.modules if name.partition(".")[0] in settings["packages"]]:

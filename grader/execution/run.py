@@ -77,9 +77,7 @@ def _run_once(progress: _Progress, box: Box) -> bool:
         except StoppedError as stopped:
             progress.skipped.add(number)
             progress.outputs.setdefault(cell.id, [])
-            return _stop(
-                progress, cell.id, f"cell {cell.exercise or cell.id}", stopped, plan.budget.cell_seconds
-            )
+            return _stop(progress, cell.id, f"cell {cell.exercise or cell.id}", stopped, plan.budget.cell_seconds)
     while progress.probed < len(plan.probes):
         probe = plan.probes[progress.probed]
         progress.probed += 1
@@ -89,9 +87,7 @@ def _run_once(progress: _Progress, box: Box) -> bool:
             answers = progress.answers.setdefault(probe.exercise, [])
             words = _words(f"the check of {probe.exercise}", stopped, plan.budget.check_seconds)
             answers.append(Raised("Stopped", words))
-            return _stop(
-                progress, probe.exercise, f"the check of {probe.exercise}", stopped, plan.budget.check_seconds
-            )
+            return _stop(progress, probe.exercise, f"the check of {probe.exercise}", stopped, plan.budget.check_seconds)
     return True
 
 
@@ -100,9 +96,7 @@ def _stop(progress: _Progress, key: str, what: str, stopped: StoppedError, secon
     if time.monotonic() < progress.deadline:
         progress.notes[key] = _words(what, stopped, seconds)
         return False
-    progress.notes[key] = (
-        f"{what} was stopped: the submission had used its {progress.plan.budget.total_seconds:g} s"
-    )
+    progress.notes[key] = f"{what} was stopped: the submission had used its {progress.plan.budget.total_seconds:g} s"
     return True
 
 

@@ -188,9 +188,7 @@ def _private(packages: Iterable[str]) -> list[Path]:
     places = [Path(text) for text in site.getsitepackages()]
     roots = [Path.cwd(), here, Path(os.environ.get("COURSE_ROOT", here)).resolve()]
     hidden = [root for root in roots if (root / "course.toml").is_file()]
-    return hidden + [
-        place / name for place in places for name in (*packages, "grader") if (place / name).is_dir()
-    ]
+    return hidden + [place / name for place in places for name in (*packages, "grader") if (place / name).is_dir()]
 
 
 def _free_user() -> int:

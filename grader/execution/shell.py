@@ -140,10 +140,7 @@ class Stream(io.TextIOBase):
 
 def as_json(data: dict[str, Any]) -> dict[str, Any]:
     """A MIME bundle with images in base64, as nbformat keeps them."""
-    return {
-        key: base64.b64encode(value).decode() if isinstance(value, bytes) else value
-        for key, value in data.items()
-    }
+    return {key: base64.b64encode(value).decode() if isinstance(value, bytes) else value for key, value in data.items()}
 
 
 class Displays(DisplayPublisher):  # type: ignore[misc]

@@ -70,9 +70,7 @@ def load_assignment(course: Course, chapter: Chapter) -> Assignment:
     source, skeleton = source_notebook(course, chapter), student_notebook(course, chapter)
     hidden = load_checks(chapter.hidden)
     exercises = _exercises(chapter, skeleton, hidden, _headings(course, chapter))
-    library = tuple(
-        (str(path), (course.library_root / path).read_bytes()) for path in course.library_files(chapter)
-    )
+    library = tuple((str(path), (course.library_root / path).read_bytes()) for path in course.library_files(chapter))
     return Assignment(
         chapter=chapter,
         edition=str(course.settings["course"]["edition"]),
@@ -120,8 +118,7 @@ def _exercises(
             raise AuthoringError(
                 chapter.hidden,
                 None,
-                f"the criteria of {label!r} add up to {total:g}, but its checks cell has "
-                f"{points[slot.label]:g} points",
+                f"the criteria of {label!r} add up to {total:g}, but its checks cell has {points[slot.label]:g} points",
                 f"make the criteria add up to points-{points[slot.label]:g}",
             )
         number, title = headings.get(label, ("", label))

@@ -151,9 +151,7 @@ def check_gradebook(url: str) -> None:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-    example = (
-        "use a SQLAlchemy URL such as sqlite:////path/gradebook.db or postgresql+psycopg://user@host/name"
-    )
+    example = "use a SQLAlchemy URL such as sqlite:////path/gradebook.db or postgresql+psycopg://user@host/name"
     try:
         parsed = make_url(url)
         shown = parsed.render_as_string(hide_password=True)

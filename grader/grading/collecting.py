@@ -86,9 +86,7 @@ def find_submissions(submitted: Path, chapter_id: str, stem: str, only: Sequence
     students = {entry.name: entry for entry in os.scandir(submitted) if not entry.name.startswith(".")}
     for name in only:
         if name not in students:
-            raise UsageError(
-                f"{submitted} has no folder of a student {name!r}", "check the name given with --student"
-            )
+            raise UsageError(f"{submitted} has no folder of a student {name!r}", "check the name given with --student")
     found = []
     for name in sorted(set(only) or students):
         entry = students[name]
@@ -142,9 +140,7 @@ def with_problem(known: Place | Submission, problem: str) -> Submission:
 
 def _check_name(student: str) -> None:
     """Refuse a name that cannot be a key in the gradebook or a part of a path."""
-    unsafe = (
-        len(student) > MAX_NAME or student != student.strip() or not student.isprintable() or "\\" in student
-    )
+    unsafe = len(student) > MAX_NAME or student != student.strip() or not student.isprintable() or "\\" in student
     if unsafe or student in (".", ".."):
         raise SubmissionError(
             "The name of the student's folder cannot be used: it is too long, begins or ends with a space, "
@@ -174,9 +170,7 @@ def _choose(folder: Path, stem: str) -> tuple[Path, tuple[str, ...]]:
     expected = f"{stem}.ipynb"
     if expected in names:
         others = len(names) - 1
-        remarks = (
-            (f"{others} more notebook{'s' * (others > 1)} beside {expected}: not read",) if others else ()
-        )
+        remarks = (f"{others} more notebook{'s' * (others > 1)} beside {expected}: not read",) if others else ()
         return folder / expected, remarks
     if len(names) == 1:
         return folder / names[0], (f"the notebook was named {shown_name(names[0])}, not {expected}",)

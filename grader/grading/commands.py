@@ -17,8 +17,7 @@ DB_OPTION = click.option(
     "--db",
     "db_url",
     metavar="URL",
-    help="The gradebook as a SQLAlchemy URL. "
-    "Default: the one used before, at first gradebook.db in the class folder.",
+    help="The gradebook as a SQLAlchemy URL. Default: the one used before, at first gradebook.db in the class folder.",
 )
 
 
@@ -37,9 +36,7 @@ DB_OPTION = click.option(
     "They can then read and change all that you can: for code that you trust only.",
 )
 @DB_OPTION
-@click.option(
-    "--student", "students", multiple=True, metavar="NAME", help="Grade only this student; may be repeated."
-)
+@click.option("--student", "students", multiple=True, metavar="NAME", help="Grade only this student; may be repeated.")
 @click.option("--force", is_flag=True, help="Grade again what has not changed since it was graded.")
 def grade(
     chapter_id: str,
@@ -183,9 +180,7 @@ def _print_summary(graded: Any, root: Path) -> None:
 @click.argument("chapter_id", metavar="[CHAPTER]", required=False)
 @CLASS_OPTION
 @DB_OPTION
-@click.option(
-    "--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as CSV."
-)
+@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as CSV.")
 @click.option(
     "--chart",
     "chart_path",
@@ -228,8 +223,6 @@ def _names(course: Any, chapter: Any) -> dict[str, str]:
     from grader.authoring.checking import load_page
 
     return {
-        exercise.label
-        if exercise.essay
-        else f"{exercise.label}-checks": f"{exercise.number} {exercise.title}"
+        exercise.label if exercise.essay else f"{exercise.label}-checks": f"{exercise.number} {exercise.title}"
         for exercise in load_page(course, chapter).exercises
     }

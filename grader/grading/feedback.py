@@ -142,8 +142,7 @@ def as_page(record: Mapping[str, Any], title: str, language: str = "en") -> byte
         language: the course's language.
     """
     parts = [
-        f'<p class="total">{record["points"]:g} '
-        f'<span class="soft">of {record["max_points"]:g} points</span></p>',
+        f'<p class="total">{record["points"]:g} <span class="soft">of {record["max_points"]:g} points</span></p>',
         f'<meter min="0" max="{record["max_points"]:g}" value="{record["points"]:g}">'
         f"{record['points']:g} of {record['max_points']:g}</meter>",
     ]

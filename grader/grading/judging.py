@@ -36,9 +36,7 @@ def judge_outcome(assignment: Assignment, kept: Judgement, outcome: Outcome) -> 
 
 def nothing_met(check: HiddenCheck, words: str) -> Result:
     """A result in which every criterion fails for one reason."""
-    return Result(
-        check.exercise, tuple(Finding(name, 0.0, points, words) for name, points in check.criteria.items())
-    )
+    return Result(check.exercise, tuple(Finding(name, 0.0, points, words) for name, points in check.criteria.items()))
 
 
 def verdict_lines(exercise: GradedExercise, result: Result) -> list[str]:

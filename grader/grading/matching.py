@@ -76,9 +76,7 @@ def _is_edited_copy(cell: LooseCell, known: Slot, slots: Sequence[Slot]) -> bool
     return known.role == "checks" or (known.role == "plain" and known.code and cell.kind == "code")
 
 
-def choose_answer(
-    slot: Slot, slots: Sequence[Slot], cells: Sequence[LooseCell], taken: dict[int, int]
-) -> int | None:
+def choose_answer(slot: Slot, slots: Sequence[Slot], cells: Sequence[LooseCell], taken: dict[int, int]) -> int | None:
     """The student's cell that answers a slot, or None.
 
     What a cell defines counts before its ids, because ids get lost and swapped; an edited cell counts before

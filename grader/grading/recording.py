@@ -151,9 +151,7 @@ def finished_notebook(
     return notebook
 
 
-def record(
-    classroom: Classroom, assignment: Assignment, slug: str, student: str, claimed: str, notebook: Any
-) -> float:
+def record(classroom: Classroom, assignment: Assignment, slug: str, student: str, claimed: str, notebook: Any) -> float:
     """Write one student's notebook to `autograded/` and its scores to the gradebook; the points it has there.
 
     Raises:
@@ -195,9 +193,7 @@ def record(
     return scores_in_gradebook(classroom, assignment, student)[student]
 
 
-def scores_in_gradebook(
-    classroom: Classroom, assignment: Assignment, only: str | None = None
-) -> dict[str, float]:
+def scores_in_gradebook(classroom: Classroom, assignment: Assignment, only: str | None = None) -> dict[str, float]:
     """The points that the gradebook holds, a teacher's corrections included: of all students, or of one."""
     from nbgrader.api import Gradebook
 

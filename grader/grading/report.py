@@ -74,12 +74,8 @@ def chapter_report(db_url: str, chapter_id: str, title: str, names: dict[str, st
         try:
             assignment = gradebook.find_assignment(chapter_id)
         except MissingEntry:
-            raise UsageError(
-                f"the gradebook does not know {chapter_id}", f"run `course grade {chapter_id}`"
-            ) from None
-        cells = {
-            cell.name: float(cell.max_score) for book in assignment.notebooks for cell in book.grade_cells
-        }
+            raise UsageError(f"the gradebook does not know {chapter_id}", f"run `course grade {chapter_id}`") from None
+        cells = {cell.name: float(cell.max_score) for book in assignment.notebooks for cell in book.grade_cells}
         rows = [
             Row(
                 submission.student_id,
@@ -170,15 +166,11 @@ def as_csv(report: ClassReport) -> str:
     """The report as CSV. A name that a spreadsheet would take for a formula gets an apostrophe in front."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["student", *(column.label.removesuffix("-checks") for column in report.columns), "total", "max"]
-    )
+    writer.writerow(["student", *(column.label.removesuffix("-checks") for column in report.columns), "total", "max"])
     for row in report.rows:
         name = printable(row.student)
         name = f"'{name}" if name[:1] in "=+-@" else name
-        cells = [
-            "" if row.points.get(c.label) is None else f"{row.points[c.label]:g}" for c in report.columns
-        ]
+        cells = ["" if row.points.get(c.label) is None else f"{row.points[c.label]:g}" for c in report.columns]
         writer.writerow([name, *cells, f"{row.total:g}", f"{report.max_points:g}"])
     return out.getvalue()
 
@@ -191,9 +183,7 @@ def draw_chart(report: ClassReport, path: Path) -> None:
         UsageError: for another ending.
     """
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(
-            f"cannot draw a chart into {path.name}", "name a file that ends in .png, .svg or .pdf"
-        )
+        raise UsageError(f"cannot draw a chart into {path.name}", "name a file that ends in .png, .svg or .pdf")
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -215,9 +205,7 @@ def draw_chart(report: ClassReport, path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"share of {len(report.rows)} students, in percent")
-    axes.set_title(
-        f"{report.title}\nmean {report.mean_total:.1f} of {report.max_points:g}", loc="left", fontsize=11
-    )
+    axes.set_title(f"{report.title}\nmean {report.mean_total:.1f} of {report.max_points:g}", loc="left", fontsize=11)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)

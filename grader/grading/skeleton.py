@@ -66,20 +66,14 @@ def _note_answer(slot: Slot, chosen: int | None, cells: Sequence[LooseCell], pre
         return
     cell = cells[chosen]
     if cell.grade_id != slot.label and cell.cell_id != slot.cell_id:
-        prepared.repairs.append(
-            f"The answer cell of {slot.label} had lost its label; it was found by what it defines."
-        )
+        prepared.repairs.append(f"The answer cell of {slot.label} had lost its label; it was found by what it defines.")
     elif slot.code and cell.kind != "code":
-        prepared.repairs.append(
-            f"The answer cell of {slot.label} was no code cell any more; it was read as code."
-        )
+        prepared.repairs.append(f"The answer cell of {slot.label} was no code cell any more; it was read as code.")
     if slot.code and prepared.notebook.cells[slot.index].source != cell.source:
         prepared.repairs.append(f"The answer cell of {slot.label} had been split; its parts were joined.")
 
 
-def _note_checks(
-    slots: Sequence[Slot], cells: Sequence[LooseCell], taken: dict[int, int], prepared: Prepared
-) -> None:
+def _note_checks(slots: Sequence[Slot], cells: Sequence[LooseCell], taken: dict[int, int], prepared: Prepared) -> None:
     for slot in slots:
         if slot.role != "checks":
             continue
@@ -90,6 +84,4 @@ def _note_checks(
         elif edited:
             prepared.repairs.append(f"The cell {slot.label} had been changed; the course's own was used.")
         elif len(copies) > 1:
-            prepared.repairs.append(
-                f"The cell {slot.label} was there {len(copies)} times; the course's own was used."
-            )
+            prepared.repairs.append(f"The cell {slot.label} was there {len(copies)} times; the course's own was used.")

@@ -32,8 +32,7 @@ def mean_nll(batches: Iterable[tuple[Losses, Mask]]) -> float:
         counted = torch.as_tensor(mask).to(losses.device).bool()
         if losses.shape != counted.shape:
             raise ValueError(
-                f"the mask has shape {tuple(counted.shape)}, the losses {tuple(losses.shape)}; "
-                "give one flag a token"
+                f"the mask has shape {tuple(counted.shape)}, the losses {tuple(losses.shape)}; give one flag a token"
             )
         # Selected, not multiplied: the loss at a padded place may be infinite or NaN.
         total += losses[counted].sum().item()

@@ -68,9 +68,7 @@ class NGramLM:
 
     def __init__(self, n: int, vocab_size: int, k: float = 0.0, smoothing: Smoothing = "addk") -> None:
         if n < 1 or vocab_size < 1 or k < 0:
-            raise ValueError(
-                f"need n >= 1, vocab_size >= 1 and k >= 0, got n={n}, vocab_size={vocab_size}, k={k}"
-            )
+            raise ValueError(f"need n >= 1, vocab_size >= 1 and k >= 0, got n={n}, vocab_size={vocab_size}, k={k}")
         if smoothing not in get_args(Smoothing):
             raise ValueError(f"smoothing is {smoothing!r}; choose one of {', '.join(get_args(Smoothing))}")
         self.n = n
@@ -142,8 +140,7 @@ class NGramLM:
         tokens = np.asarray(ids, dtype=np.int64).reshape(-1)
         if tokens.size and not (tokens.min() >= 0 and tokens.max() < self.vocab_size):
             raise ValueError(
-                f"ids run from {tokens.min()} to {tokens.max()}, "
-                f"but the model was made for 0 to {self.vocab_size - 1}"
+                f"ids run from {tokens.min()} to {tokens.max()}, but the model was made for 0 to {self.vocab_size - 1}"
             )
         return tokens
 
@@ -161,9 +158,7 @@ class NGramLM:
                 break
         return number
 
-    def _after(
-        self, context: int, length: int, shorter: Float[ndarray, " vocab"] | None
-    ) -> Float[ndarray, " vocab"]:
+    def _after(self, context: int, length: int, shorter: Float[ndarray, " vocab"] | None) -> Float[ndarray, " vocab"]:
         base = np.full(self.vocab_size, 1 / self.vocab_size) if shorter is None else shorter
         if context == NONE:
             return base
@@ -181,9 +176,7 @@ class NGramLM:
         if self.smoothing == "addk":
             given = np.full(contexts, self.k * self.vocab_size)
         elif self.smoothing == "witten_bell":
-            given = np.bincount(owner, minlength=contexts).astype(
-                np.float64
-            )  # different tokens that followed
+            given = np.bincount(owner, minlength=contexts).astype(np.float64)  # different tokens that followed
         else:
             taken = _discounts(counts)[np.minimum(counts, 3)]
             given = np.bincount(owner, taken, minlength=contexts)
@@ -194,14 +187,10 @@ class NGramLM:
         return Level(keys, np.append(backoff, 1.0), np.append(kept / divisor[owner], 0.0))
 
 
-def _count(
-    tokens: Int[ndarray, " seq"], n: int, vocab_size: int
-) -> tuple[list[ndarray], list[ndarray], list[ndarray]]:
+def _count(tokens: Int[ndarray, " seq"], n: int, vocab_size: int) -> tuple[list[ndarray], list[ndarray], list[ndarray]]:
     """For each length: the keys of the n-grams, how often each occurs, and the number of its suffix."""
     keys, counts, suffixes = [], [], []
-    ending = np.zeros(
-        len(tokens), dtype=np.int64
-    )  # the number of the (length - 1)-gram ending before each token
+    ending = np.zeros(len(tokens), dtype=np.int64)  # the number of the (length - 1)-gram ending before each token
     shorter = np.zeros(len(tokens), dtype=np.int64)  # and the one that ends at it
     for _ in range(n):
         level_keys, numbers, level_counts = np.unique(

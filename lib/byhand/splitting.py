@@ -52,9 +52,7 @@ def overlap(train: Iterable[str], heldout: Iterable[str], w: int = 13) -> float:
     return sum(found) / len(found) if found else 0.0
 
 
-def split_without_leak(
-    docs: Mapping[str, str], frac: float, seed: int, w: int = 13
-) -> tuple[list[str], list[str]]:
+def split_without_leak(docs: Mapping[str, str], frac: float, seed: int, w: int = 13) -> tuple[list[str], list[str]]:
     """Split documents by paragraph into a training and a held-out part, as lists of paragraphs.
 
     Repeated paragraphs are removed first. Paragraphs that share a run of `w` words then form one group,

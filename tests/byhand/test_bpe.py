@@ -134,9 +134,7 @@ def trained():
     return train_bpe(GREEK + ODD * 3 + random_text(4, "abcab  "), 420, specials=["<e>", "<e><e>"])
 
 
-@given(
-    st.text(alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("abc  \nλόγος")), max_size=60)
-)
+@given(st.text(alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("abc  \nλόγος")), max_size=60))
 @example("")
 @example(ODD)
 @example("ا‎لعربية \x7f\x00 🏳️‍🌈 <e><e><e>")

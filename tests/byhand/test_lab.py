@@ -20,10 +20,7 @@ def test_a_right_answer_is_handed_back(capsys):
         return x + x
 
     assert lab.checkpoint("0.1", answer, check=check_double, stand_in=lambda x: 2 * x) is answer
-    assert (
-        capsys.readouterr().out
-        == "Exercise 0.1 passes its visible check: your own code is used from here on.\n"
-    )
+    assert capsys.readouterr().out == "Exercise 0.1 passes its visible check: your own code is used from here on.\n"
 
 
 def unwritten(x):

@@ -9,9 +9,7 @@ from byhand.metrics import bits_per_byte, perplexity
 
 
 def test_perplexity_of_a_uniform_model_is_the_size_of_its_vocabulary():
-    assert math.isclose(
-        perplexity([(torch.full((9,), math.log(32), dtype=torch.float64), torch.ones(9))]), 32
-    )
+    assert math.isclose(perplexity([(torch.full((9,), math.log(32), dtype=torch.float64), torch.ones(9))]), 32)
 
 
 def test_perplexity_weighs_tokens_not_batches_and_does_not_see_padding():

@@ -117,9 +117,7 @@ def test_kneser_ney_asks_how_many_neighbours_a_word_has():
     assert unseen[2] > unseen[1]
 
 
-@pytest.mark.parametrize(
-    "stream", [[0, 1, 2] * 40, [0, 1] * 4 + [2, 3] * 4, [3], [0, 0, 1, 1, 2, 2, 0, 1, 2, 0]]
-)
+@pytest.mark.parametrize("stream", [[0, 1, 2] * 40, [0, 1] * 4 + [2, 3] * 4, [3], [0, 0, 1, 1, 2, 2, 0, 1, 2, 0]])
 @pytest.mark.parametrize("n", [2, 4])
 def test_kneser_ney_leaves_something_for_everything_even_in_very_regular_texts(stream, n):
     model = NGramLM(n, VOCAB, smoothing="kneser_ney").fit(stream)

@@ -7,9 +7,7 @@ import pytest
 import torch
 from byhand.probability import cross_entropy, log_softmax, sequence_logprob, softmax, table_parameters
 
-LOGITS = torch.tensor(
-    [[[3.0, -1.0, 0.5, 2.0], [0.0, 4.0, -2.0, 1.0]], [[1.0, 1.0, 7.0, 0.0], [5.0, 2.0, 2.0, -9.0]]]
-)
+LOGITS = torch.tensor([[[3.0, -1.0, 0.5, 2.0], [0.0, 4.0, -2.0, 1.0]], [[1.0, 1.0, 7.0, 0.0], [5.0, 2.0, 2.0, -9.0]]])
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3])
@@ -103,9 +101,7 @@ def test_sequence_logprob_conditions_on_exactly_what_came_before():
 
 
 def test_sequence_logprob_adds_logarithms_so_that_long_sequences_do_not_vanish():
-    assert math.isclose(
-        sequence_logprob(lambda _: np.array([0.1, 0.9]), [0] * 500, bos=2), 500 * math.log(0.1)
-    )
+    assert math.isclose(sequence_logprob(lambda _: np.array([0.1, 0.9]), [0] * 500, bos=2), 500 * math.log(0.1))
 
 
 def test_sequence_logprob_of_the_impossible_is_minus_infinity_and_of_nothing_zero():

@@ -18,10 +18,7 @@ def documents():
     words = [f"w{i}" for i in range(400)]
     paragraphs = [" ".join(rng.choices(words, k=rng.randint(3, 40))) for _ in range(120)]
     shared = paragraphs[:30]
-    return {
-        f"doc {i}": "\n\n".join(rng.sample(shared, 8) + paragraphs[30 + 9 * i : 39 + 9 * i])
-        for i in range(10)
-    }
+    return {f"doc {i}": "\n\n".join(rng.sample(shared, 8) + paragraphs[30 + 9 * i : 39 + 9 * i]) for i in range(10)}
 
 
 def test_a_split_loses_nothing_but_repeats(documents):
@@ -83,9 +80,7 @@ def test_overlap_counts_runs_and_is_zero_for_texts_too_short():
     assert list(word_ngrams("one two", 3)) == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"), [({"frac": 1.0}, "frac must lie"), ({"w": 0}, "w must be at least")]
-)
+@pytest.mark.parametrize(("arguments", "words"), [({"frac": 1.0}, "frac must lie"), ({"w": 0}, "w must be at least")])
 def test_a_split_refuses_an_impossible_request(arguments, words):
     with pytest.raises(ValueError, match=words):
         split_without_leak({"a": "b"}, **{"frac": 0.5, "seed": 0, **arguments})

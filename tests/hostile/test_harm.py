@@ -120,9 +120,7 @@ print(sum("{marker}" in open(f"/proc/{{pid}}/cmdline").read() for pid in pids))
 
 def running(marker: str) -> list[Path]:
     """Processes of this machine whose command is exactly `sleep MARKER`."""
-    return [
-        path for path in Path("/proc").glob("[0-9]*/cmdline") if command_of(path) == ["sleep", marker, ""]
-    ]
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if command_of(path) == ["sleep", marker, ""]]
 
 
 def command_of(path: Path) -> list[str]:

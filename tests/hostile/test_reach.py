@@ -84,15 +84,9 @@ def test_the_environment_holds_nothing_of_ours(
     assert "abracadabra" not in str(outcome)
 
 
-@pytest.mark.parametrize(
-    "folder", ["/usr", "/etc", "/", "/dev", str(Path(sys.executable).parent), sys.base_prefix]
-)
-def test_nothing_but_the_scratch_folder_can_be_written(
-    submit: Callable, shown: Callable, folder: str
-) -> None:
-    outcome = submit(
-        f"open('{folder}/planted', 'w')", f"import os; os.mkdir('{folder}/planted-folder')\nprint('made')"
-    )
+@pytest.mark.parametrize("folder", ["/usr", "/etc", "/", "/dev", str(Path(sys.executable).parent), sys.base_prefix])
+def test_nothing_but_the_scratch_folder_can_be_written(submit: Callable, shown: Callable, folder: str) -> None:
+    outcome = submit(f"open('{folder}/planted', 'w')", f"import os; os.mkdir('{folder}/planted-folder')\nprint('made')")
     assert outcome.outputs["hostile-0"][0]["ename"] in ("OSError", "PermissionError")
     assert "made" not in shown(outcome, "hostile-1")
     assert outcome.answers == GOOD
@@ -179,9 +173,7 @@ def test_a_restart_sees_nothing_of_the_start_before(submit: Callable, shown: Cal
 
 
 def test_no_folder_with_data_of_users_is_shown() -> None:
-    assert not {"/home", "/root", "/var", "/etc", "/proc", "/sys", "/run", "/tmp", "/opt", "/srv"} & set(
-        SYSTEM
-    )
+    assert not {"/home", "/root", "/var", "/etc", "/proc", "/sys", "/run", "/tmp", "/opt", "/srv"} & set(SYSTEM)
 
 
 def test_a_course_below_a_folder_that_is_shown_stays_hidden(

@@ -45,9 +45,7 @@ def test_cross_entropy_and_its_gradient_are_torchs(logits, ignore_index):
     targets[1, 2] = targets[4, 0] = ignore_index
     for mine, reference in zip(
         gradient(lambda z: cross_entropy(z, targets, ignore_index), logits),
-        gradient(
-            lambda z: F.cross_entropy(z.flatten(0, 1), targets.flatten(), ignore_index=ignore_index), logits
-        ),
+        gradient(lambda z: F.cross_entropy(z.flatten(0, 1), targets.flatten(), ignore_index=ignore_index), logits),
         strict=True,
     ):
         torch.testing.assert_close(mine, reference, **EXACT)

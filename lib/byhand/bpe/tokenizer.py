@@ -55,9 +55,7 @@ class BytePairTokenizer:
         needed += [special.encode("utf-8") for special in specials]
         for token in needed:
             if token not in id_of:
-                raise ValueError(
-                    f"the vocabulary has no id for {token!r}, which a byte, merge or special needs"
-                )
+                raise ValueError(f"the vocabulary has no id for {token!r}, which a byte, merge or special needs")
         self._special_ids = {special: id_of[special.encode("utf-8")] for special in specials}
         self._words = _Words(self.merges, id_of)
         self._pieces = _Pieces(self._words)

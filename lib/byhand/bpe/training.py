@@ -49,8 +49,7 @@ def train_bpe(
     room = vocab_size - 256 - len(specials)
     if room < 0:
         raise ValueError(
-            f"vocab_size is {vocab_size}, but 256 bytes and {len(specials)} special tokens "
-            f"need {vocab_size - room}"
+            f"vocab_size is {vocab_size}, but 256 bytes and {len(specials)} special tokens need {vocab_size - room}"
         )
     if ties not in get_args(Ties):
         raise ValueError(f"ties is {ties!r}; choose one of {', '.join(get_args(Ties))}")

@@ -92,7 +92,5 @@ def from_visible(token: str) -> bytes:
     byte_of = {character: byte for byte, character in visible_characters().items()}
     strange = [character for character in token if character not in byte_of]
     if strange:
-        raise ValueError(
-            f"token {token!r} holds {strange[0]!r}, which stands for no byte: not a byte-level file"
-        )
+        raise ValueError(f"token {token!r} holds {strange[0]!r}, which stands for no byte: not a byte-level file")
     return bytes(byte_of[character] for character in token)

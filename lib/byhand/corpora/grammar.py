@@ -58,9 +58,7 @@ class Grammar:
     def vocabulary(self) -> list[str]:
         """Every token that can occur: the end token first, the others in alphabetical order."""
         rules = [rule for alternatives in self.rules.values() for rule in alternatives]
-        tokens = {
-            token for rule in rules for token in (*rule.parts, *rule.companions) if token[0] not in "<{"
-        }
+        tokens = {token for rule in rules for token in (*rule.parts, *rule.companions) if token[0] not in "<{"}
         return [END, *sorted(tokens)]
 
     def sample(self, rng: random.Random) -> list[str]:
@@ -107,9 +105,7 @@ class Grammar:
         for place, token in enumerate(prefix):
             choices = self._choices(state)
             if token not in choices or token == END:
-                raise ValueError(
-                    f"token {place}, {token!r}, cannot stand there; one of {sorted(choices)} can"
-                )
+                raise ValueError(f"token {place}, {token!r}, cannot stand there; one of {sorted(choices)} can")
             state.take(choices[token])
         return {token: step.p for token, step in self._choices(state).items()}
 

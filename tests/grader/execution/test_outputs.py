@@ -56,18 +56,14 @@ def comparable(items: list[dict[str, Any]]) -> list[Any]:
         elif item["output_type"] == "error":
             seen.append((item["ename"], plain(item["evalue"]), plain(item["traceback"][-1])))
         else:
-            data = {
-                key: value[:20] if key == "image/png" else plain(value) for key, value in item["data"].items()
-            }
+            data = {key: value[:20] if key == "image/png" else plain(value) for key, value in item["data"].items()}
             seen.append((item["output_type"], data, item["metadata"], item.get("execution_count")))
     return [streams, *seen]
 
 
 def plain(text: str) -> str:
     text = re.sub("\x1b.*?m|0x[0-9a-f]+", "", text)
-    return re.sub(
-        r"/\S+/ipykernel_\d+/\d+\.py|\d{6,}\.py|<ipython-input\S+?>|/\S+/<ipython\S+>", "FILE", text
-    )
+    return re.sub(r"/\S+/ipykernel_\d+/\d+\.py|\d{6,}\.py|<ipython-input\S+?>|/\S+/<ipython\S+>", "FILE", text)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -130,6 +126,4 @@ def test_deeply_nested_data_is_dropped() -> None:
     deep: Any = 1
     for _ in range(100):
         deep = [deep]
-    assert (
-        cleaned([{"output_type": "display_data", "data": {"application/json": deep}, "metadata": {}}]) == []
-    )
+    assert cleaned([{"output_type": "display_data", "data": {"application/json": deep}, "metadata": {}}]) == []

@@ -53,9 +53,7 @@ def test_a_missing_name_is_named() -> None:
 
 
 def test_every_case_is_answered_on_its_own() -> None:
-    outcome = run(
-        PlanCell("a", "def f(x): return 10 / x"), probes=(probe("f", "return student.f(inputs)", 1, 0, 5),)
-    )
+    outcome = run(PlanCell("a", "def f(x): return 10 / x"), probes=(probe("f", "return student.f(inputs)", 1, 0, 5),))
     assert outcome.answers == {"f": [10.0, Raised("ZeroDivisionError", "division by zero"), 2.0]}
 
 
@@ -146,9 +144,7 @@ def test_memory_beyond_the_budget_is_a_memory_error_in_that_cell() -> None:
 def test_without_a_sandbox_nothing_remains_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     outcome = run(
-        PlanCell(
-            "a", "import subprocess\nopen('x', 'w').close()\n_ = subprocess.Popen(['sleep', '31536001'])"
-        ),
+        PlanCell("a", "import subprocess\nopen('x', 'w').close()\n_ = subprocess.Popen(['sleep', '31536001'])"),
         PlanCell("b", "while True: pass"),
         isolated=False,
         cell_seconds=0.5,
