@@ -22,9 +22,7 @@ def close(answer: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12) -
     return got.shape == want.shape and bool(np.allclose(got, want, rtol=rtol, atol=atol))
 
 
-def name_the_mistake(
-    answer: Any, suspects: Iterable[tuple[Any, str]], otherwise: str, **tolerance: float
-) -> Verdict:
+def name_the_mistake(answer: Any, suspects: Iterable[tuple[Any, str]], otherwise: str, **tolerance: float) -> Verdict:
     """Refuse `answer` with the words of the first suspect that it equals, else with `otherwise`."""
     for value, words in suspects:
         if close(answer, value, **tolerance):
@@ -86,40 +84,28 @@ class SequenceLogprob(HiddenCheck):
                 f"the tokens before t only, else the task is to copy; {shown}"
             )
         if asked and not any(context[:1] == (bos,) for context in asked):
-            return wrong(
-                f"the contexts do not begin with BOS ({bos}): the first token has nothing before it; {shown}"
-            )
+            return wrong(f"the contexts do not begin with BOS ({bos}): the first token has nothing before it; {shown}")
         if (missing := needed - asked) and len(ids):
             if missing == {(bos,)}:
                 return wrong(f"the first token is never scored: no call of cond with ({bos},) alone; {shown}")
             if asked == {(bos, *ids[:t])[-1:] for t in range(len(ids))}:
-                return wrong(
-                    f"cond was given the last token alone; the chain rule conditions on all before; {shown}"
-                )
-            return wrong(
-                f"{len(missing)} of {len(needed)} contexts (bos, x_1, ..., x_t-1) were never asked; {shown}"
-            )
+                return wrong(f"cond was given the last token alone; the chain rule conditions on all before; {shown}")
+            return wrong(f"{len(missing)} of {len(needed)} contexts (bos, x_1, ..., x_t-1) were never asked; {shown}")
         if asked - needed:
             return wrong(f"cond was asked for a context that no factor of the chain rule has; {shown}")
         if set(answer["kinds"]) - {"tuple"}:
-            return wrong(
-                f"cond takes a tuple of ids (a {answer['kinds'][0]} cannot be a key of a table of counts)"
-            )
+            return wrong(f"cond takes a tuple of ids (a {answer['kinds'][0]} cannot be a key of a table of counts)")
         factors = [float(table[(bos, *ids)[t]][token]) for t, token in enumerate(ids)]
         if any(factor == 0 for factor in factors):
             impossible = answer["value"] == -math.inf
             return (
-                right()
-                if impossible
-                else wrong(f"a text with an impossible token has log-probability -inf; {shown}")
+                right() if impossible else wrong(f"a text with an impossible token has log-probability -inf; {shown}")
             )
         expected = math.fsum(math.log(factor) for factor in factors)
         if close(answer["value"], expected):
             return right()
         if answer["value"] == -math.inf:
-            return wrong(
-                f"-inf for a text of {len(ids)} possible tokens: the product of small numbers underflows to 0"
-            )
+            return wrong(f"-inf for a text of {len(ids)} possible tokens: the product of small numbers underflows to 0")
         return name_the_mistake(
             answer["value"],
             [
@@ -164,24 +150,15 @@ class TableParameters(HiddenCheck):
         vocab_size, seq, n = (case.inputs[key] for key in ("vocab_size", "seq", "n"))
         shown = f"vocab_size={vocab_size}, seq={seq}, n={n}"
         if not isinstance(answer, dict) or case.criterion not in answer:
-            return wrong(
-                f"the answer has no entry {case.criterion!r}: return a dict with joint, chain and ngram"
-            )
+            return wrong(f"the answer has no entry {case.criterion!r}: return a dict with joint, chain and ngram")
         got = answer[case.criterion]
         joint = vocab_size**seq - 1
-        if (
-            got
-            == {"joint": joint, "chain": joint, "ngram": vocab_size ** (n - 1) * (vocab_size - 1)}[
-                case.criterion
-            ]
-        ):
+        if got == {"joint": joint, "chain": joint, "ngram": vocab_size ** (n - 1) * (vocab_size - 1)}[case.criterion]:
             if isinstance(got, int) and not isinstance(got, bool):
                 return right()
             return wrong(f"{case.criterion} is a {type(got).__name__}; a count is an int; {shown}")
         if isinstance(got, float):
-            return wrong(
-                f"{case.criterion} is a float, which keeps 16 digits of a count that has more; {shown}"
-            )
+            return wrong(f"{case.criterion} is a float, which keeps 16 digits of a count that has more; {shown}")
         suspects = {
             "joint": [
                 (
@@ -220,9 +197,7 @@ class TableParameters(HiddenCheck):
             if got == value:
                 return wrong(f"{case.criterion}: {words}; {shown}")
         if seq == 300 and isinstance(got, int):
-            return wrong(
-                f"{case.criterion}: digits are lost; use exact integers, no float on the way; {shown}"
-            )
+            return wrong(f"{case.criterion}: digits are lost; use exact integers, no float on the way; {shown}")
         return wrong(f"{case.criterion} does not count the free numbers of that table; {shown}")
 
 
@@ -302,16 +277,12 @@ class Softmax(HiddenCheck):
         single = logits.dtype == np.float32
         tolerance = {"rtol": 1e-5, "atol": 1e-7} if single else {"rtol": 1e-9, "atol": 1e-12}
         if not np.array_equal(answer["after"], logits):
-            return wrong(
-                f"the call changed the logits it was given: work on a new tensor, not in place; {shown}"
-            )
+            return wrong(f"the call changed the logits it was given: work on a new tensor, not in place; {shown}")
         if getattr(probs, "shape", None) != logits.shape:
             return wrong(f"the result has not the shape of the logits, {logits.shape}; {shown}")
         if np.isnan(probs).any():
             where = (
-                "logits of 1e4 overflow and of -1e4 underflow"
-                if case.criterion == "large logits"
-                else "0/0 or inf/inf"
+                "logits of 1e4 overflow and of -1e4 underflow" if case.criterion == "large logits" else "0/0 or inf/inf"
             )
             return wrong(f"nan: {where}; subtract each row's own maximum before exp; {shown}")
         if not close(probs, expected, **tolerance):
@@ -324,9 +295,7 @@ class Softmax(HiddenCheck):
         if "weights" not in case.inputs:
             return right()
         if answer["gradient"] is None:
-            return wrong(
-                f"no gradient reaches the logits: the graph was cut (detach, numpy, item or no_grad); {shown}"
-            )
+            return wrong(f"no gradient reaches the logits: the graph was cut (detach, numpy, item or no_grad); {shown}")
         weights = case.inputs["weights"]
         slope = expected * (weights - (expected * weights).sum(-1, keepdims=True)) / temperature
         return (
@@ -417,17 +386,11 @@ class CrossEntropy(HiddenCheck):
         total, count = float(at_target[scored].sum()), int(scored.sum())
         loss = np.asarray(answer["loss"])
         if loss.shape != ():
-            return wrong(
-                f"the loss is one number, a tensor without axes; this has shape {loss.shape}; {shown}"
-            )
+            return wrong(f"the loss is one number, a tensor without axes; this has shape {loss.shape}; {shown}")
         if not close(loss, total / count):
             if not np.isfinite(loss):
-                return wrong(
-                    f"{float(loss)}: log(softmax) is log(0) once p is tiny: use logits - logsumexp; {shown}"
-                )
-            rows = [
-                float(row[keep].mean()) for row, keep in zip(at_target, scored, strict=True) if keep.any()
-            ]
+                return wrong(f"{float(loss)}: log(softmax) is log(0) once p is tiny: use logits - logsumexp; {shown}")
+            rows = [float(row[keep].mean()) for row, keep in zip(at_target, scored, strict=True) if keep.any()]
             suspects = [
                 (total / targets.size, "divided by batch * seq: ignored positions are no part of the mean"),
                 (float(at_target.mean()), "ignored positions are scored as if their target were class 0"),
@@ -458,9 +421,7 @@ class CrossEntropy(HiddenCheck):
         if not np.array_equal(answer["after"], logits):
             return wrong(f"the call changed the logits it was given; {shown}")
         if answer["gradient"] is None:
-            return wrong(
-                f"no gradient reaches the logits: the graph was cut (detach, numpy, item or no_grad); {shown}"
-            )
+            return wrong(f"no gradient reaches the logits: the graph was cut (detach, numpy, item or no_grad); {shown}")
         onehot = np.eye(logits.shape[-1])[np.where(scored, targets, 0)]
         slope = (softmax64(logits, 1.0) - onehot) * scored[..., None] / count
         if np.any(answer["gradient"][~scored] != 0):
@@ -511,20 +472,14 @@ class NGram(HiddenCheck):
         yield Case("add-k", plain.inputs | {"default": True})
         rare = [[5, 5], [6, 0]]
         for n, k in [(3, 0.5), (3, 0.0), (4, 0.1)]:
-            yield self._case(
-                "any context", ids, n, k, "addk", [*rare, [], [2], ids[-3:], ids[11:18], seen[0]]
-            )
+            yield self._case("any context", ids, n, k, "addk", [*rare, [], [2], ids[-3:], ids[11:18], seen[0]])
         yield self._case("any context", ids, 1, 0.2, "addk", [[], [3], ids[4:9]])
         yield self._case("any context", ids, 2, 0.0, "addk", [[6], [2, 3, 1], []])
         for n in (1, 2, 3, 4):
-            yield self._case(
-                "Witten-Bell", ids, n, 0.0, "witten_bell", [*seen, *rare, [], [4], ids[-3:], ids[11:18]]
-            )
+            yield self._case("Witten-Bell", ids, n, 0.0, "witten_bell", [*seen, *rare, [], [4], ids[-3:], ids[11:18]])
 
     @staticmethod
-    def _case(
-        criterion: str, ids: list[int], n: int, k: float, smoothing: str, contexts: list[list[int]]
-    ) -> Case:
+    def _case(criterion: str, ids: list[int], n: int, k: float, smoothing: str, contexts: list[list[int]]) -> Case:
         inputs = {"ids": ids, "n": n, "k": k, "smoothing": smoothing, "contexts": contexts, "vocab_size": 7}
         return Case(criterion, inputs)
 
@@ -541,22 +496,16 @@ class NGram(HiddenCheck):
 
     def judge(self, case: Case, answer: Any) -> Verdict:
         """Shape and sum first, then values, context by context."""
-        ids, n, k, smoothing, vocab_size = (
-            case.inputs[key] for key in ("ids", "n", "k", "smoothing", "vocab_size")
-        )
+        ids, n, k, smoothing, vocab_size = (case.inputs[key] for key in ("ids", "n", "k", "smoothing", "vocab_size"))
         if answer["ids"] != ids:
             return wrong("fit changed the list of ids that it was given")
-        for context, probs, again in zip(
-            case.inputs["contexts"], answer["probs"], answer["again"], strict=True
-        ):
+        for context, probs, again in zip(case.inputs["contexts"], answer["probs"], answer["again"], strict=True):
             shown = f"n={n}, k={k}, smoothing={smoothing!r}, vocab_size={vocab_size}, context {context}"
             verdict = self._one(ids, n, k, smoothing, vocab_size, context, probs, shown)
             if not verdict.passed:
                 return verdict
             if not close(again, probs):
-                return wrong(
-                    f"asking a second time (with a list instead of a tuple) gives another answer; {shown}"
-                )
+                return wrong(f"asking a second time (with a list instead of a tuple) gives another answer; {shown}")
         return right()
 
     @staticmethod
@@ -572,9 +521,7 @@ class NGram(HiddenCheck):
     ) -> Verdict:
         used = context[max(len(context) - (n - 1), 0) :]
         expected = (
-            _witten_bell(ids, used, vocab_size)
-            if smoothing == "witten_bell"
-            else _addk(ids, used, k, vocab_size)
+            _witten_bell(ids, used, vocab_size) if smoothing == "witten_bell" else _addk(ids, used, k, vocab_size)
         )
         if close(probs, expected):
             return right()
@@ -585,29 +532,19 @@ class NGram(HiddenCheck):
         if not np.isfinite(probs).all() or sum(probs) == 0:
             return wrong(f"zeros or nan: this context is never followed by anything in the text; {shown}")
         if unseen and smoothing == "addk":
-            return wrong(
-                f"a context that nothing follows says nothing: every token must be equally probable; {shown}"
-            )
+            return wrong(f"a context that nothing follows says nothing: every token must be equally probable; {shown}")
         if len(context) > n - 1 > 0:
             wrong_end = (
-                _witten_bell(ids, first, vocab_size)
-                if smoothing == "witten_bell"
-                else _addk(ids, first, k, vocab_size)
+                _witten_bell(ids, first, vocab_size) if smoothing == "witten_bell" else _addk(ids, first, k, vocab_size)
             )
             if close(probs, wrong_end):
-                return wrong(
-                    f"a long context keeps its first n-1 tokens; the last n-1 are beside the gap; {shown}"
-                )
+                return wrong(f"a long context keeps its first n-1 tokens; the last n-1 are beside the gap; {shown}")
         uniform = np.full(vocab_size, 1 / vocab_size)
         whole = [uniform, _addk(ids, context, k, vocab_size), _witten_bell(ids, context, vocab_size)]
         if n == 1 and context and any(close(probs, wrong_end) for wrong_end in whole):
-            return wrong(
-                f"n=1 uses no context at all, whatever is passed (context[-0:] is everything); {shown}"
-            )
+            return wrong(f"n=1 uses no context at all, whatever is passed (context[-0:] is everything); {shown}")
         if len(context) < n - 1:
-            return wrong(
-                f"a context shorter than n-1 is counted as it is, wherever it occurs in the text; {shown}"
-            )
+            return wrong(f"a context shorter than n-1 is counted as it is, wherever it occurs in the text; {shown}")
         if abs(sum(probs) - 1) > 1e-9:
             return wrong(_sum_words(ids, used, k, smoothing, probs, shown))
         if smoothing == "witten_bell":
@@ -624,13 +561,9 @@ class NGram(HiddenCheck):
                     f"nothing is mixed in: the shorter context always has a share; {shown}",
                 ),
             ]
-            otherwise = (
-                "the shorter context's share is types / (count + types), down to 1/vocab_size at the end"
-            )
+            otherwise = "the shorter context's share is types / (count + types), down to 1/vocab_size at the end"
             return name_the_mistake(probs, suspects, f"{otherwise}; {shown}")
-        return wrong(
-            f"these are not (count + k) / (total + k * vocab_size) for the tokens after this context; {shown}"
-        )
+        return wrong(f"these are not (count + k) / (total + k * vocab_size) for the tokens after this context; {shown}")
 
 
 def _sum_words(ids: list[int], used: list[int], k: float, smoothing: str, probs: Any, shown: str) -> str:
@@ -713,8 +646,7 @@ class Perplexity(HiddenCheck):
         shown = f"{len(nlls)} batches with these tokens scored: {', '.join(sizes)}"
         every = np.concatenate(kept)
         if len(answer["after"]) != len(nlls) or any(
-            not np.array_equal(after, nll, equal_nan=True)
-            for after, nll in zip(answer["after"], nlls, strict=True)
+            not np.array_equal(after, nll, equal_nan=True) for after, nll in zip(answer["after"], nlls, strict=True)
         ):
             return wrong(f"the call changed the batches it was given; {shown}")
         if close(answer["value"], np.exp(every.mean())):
@@ -805,10 +737,7 @@ class BitsPerByte(HiddenCheck):
             (1, "not divided by anything"),
         ]
         suspects = [
-            (total / length, f"{unit}{per}; {shown}")
-            for total, unit in units
-            for length, per in lengths
-            if unit or per
+            (total / length, f"{unit}{per}; {shown}") for total, unit in units for length, per in lengths if unit or per
         ]
         suspects.append((size / bits if bits else math.nan, f"upside down: these are bytes per bit; {shown}"))
         return name_the_mistake(answer, suspects, f"this is not bits over UTF-8 bytes; {shown}")
@@ -868,9 +797,7 @@ class Split(HiddenCheck):
     def judge(self, case: Case, answer: Any) -> Verdict:
         """One property for each criterion."""
         docs, frac, w = (case.inputs[key] for key in ("docs", "frac", "w"))
-        train, heldout = (
-            [" ".join(part.split()) for part in answer["split"][side]] for side in ("train", "heldout")
-        )
+        train, heldout = ([" ".join(part.split()) for part in answer["split"][side]] for side in ("train", "heldout"))
         parts = [part for text in docs.values() for part in text.split("\n\n") if part]
         written, originals = set(parts), [" ".join(part.split()) for part in parts]
         shown = f"{len(docs)} documents with {len(originals)} paragraphs, frac={frac}, w={w}"
@@ -878,13 +805,9 @@ class Split(HiddenCheck):
             return wrong(f"the documents were changed by the call; {shown}")
         if case.criterion == "nothing lost":
             returned = answer["split"]["train"] + answer["split"]["heldout"]
-            changed = [
-                part for part in returned if part not in written and " ".join(part.split()) in originals
-            ]
+            changed = [part for part in returned if part not in written and " ".join(part.split()) in originals]
             if changed:
-                return wrong(
-                    f"{len(changed)} paragraphs lost their line breaks: return them as they are; {shown}"
-                )
+                return wrong(f"{len(changed)} paragraphs lost their line breaks: return them as they are; {shown}")
             return self._nothing_lost(Counter(originals), Counter(train) + Counter(heldout), shown)
         if case.criterion == "no leak":
             return self._no_leak(train, heldout, w, shown)
@@ -892,15 +815,11 @@ class Split(HiddenCheck):
         if answer["again"] != answer["split"]:
             return wrong(f"the same seed gives another split the second time; {shown}")
         if not answer["kept"]:
-            return wrong(
-                f"the call seeded or used a global random generator: make one of your own from seed; {shown}"
-            )
+            return wrong(f"the call seeded or used a global random generator: make one of your own from seed; {shown}")
         if answer["other"] == answer["split"]:
             return wrong(f"another seed gives the same split: the draw does not depend on seed; {shown}")
         if abs(size - (1 - frac)) < 0.03 and abs(size - frac) > 0.03:
-            return wrong(
-                f"train and held-out part are swapped, or frac is taken as the share to train on; {shown}"
-            )
+            return wrong(f"train and held-out part are swapped, or frac is taken as the share to train on; {shown}")
         if abs(size - frac) > 0.03:
             held = f"{size:.0%} of the characters left after removing repeats are held out"
             return wrong(f"{held} (are paragraphs tied that share fewer than w words?); {shown}")
@@ -913,15 +832,11 @@ class Split(HiddenCheck):
         if invented:
             return wrong(f"{len(invented)} of the returned texts are no paragraphs of the documents; {shown}")
         if lost and all(originals[part] > 1 for part in lost):
-            return wrong(
-                f"{len(lost)} repeated paragraphs are gone altogether: keep one copy of each; {shown}"
-            )
+            return wrong(f"{len(lost)} repeated paragraphs are gone altogether: keep one copy of each; {shown}")
         if lost:
             return wrong(f"{len(lost)} paragraphs are in neither part, though nothing repeats them; {shown}")
         if twice:
-            return wrong(
-                f"{len(twice)} paragraphs come back more than once (repeats may differ in spaces); {shown}"
-            )
+            return wrong(f"{len(twice)} paragraphs come back more than once (repeats may differ in spaces); {shown}")
         return right()
 
     @staticmethod
@@ -930,9 +845,7 @@ class Split(HiddenCheck):
             return wrong(f"one of the two parts is empty; {shown}")
         both = set(train) & set(heldout)
         if both:
-            return wrong(
-                f"{len(both)} paragraphs are in both parts, word for word: documents repeat others; {shown}"
-            )
+            return wrong(f"{len(both)} paragraphs are in both parts, word for word: documents repeat others; {shown}")
         known = {tuple(run) for part in train for run in _runs(part, w)}
         copied = sum(any(tuple(run) in known for run in _runs(part, w)) for part in heldout)
         if copied:
