@@ -33,9 +33,7 @@ class Run:
     cached: bool
 
 
-def execute(
-    course: Course, chapter: Chapter, notebook: Any, announce: Announce = lambda done, total: None
-) -> Run:
+def execute(course: Course, chapter: Chapter, notebook: Any, announce: Announce = lambda done, total: None) -> Run:
     """Execute `notebook` (solutions included, hidden tests not), or read what an earlier run left.
 
     Raises:

@@ -105,9 +105,7 @@ def _html(translator: Any, node: Any, display: bool) -> str:
     from sphinx.util import logging
 
     tex = node.astext().strip()
-    answer = translator.builder.katex.render(
-        display_tex(tex, bool(node.get("nowrap"))) if display else tex, display
-    )
+    answer = translator.builder.katex.render(display_tex(tex, bool(node.get("nowrap"))) if display else tex, display)
     if "error" in answer:
         logging.getLogger(__name__).warning(
             "the formula %r cannot be drawn: %s", tex, answer["error"], location=node, type="katex"

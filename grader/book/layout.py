@@ -36,9 +36,7 @@ def front_pages(course: Course, source: Path) -> list[Path]:
     if not (book / "index.md").is_file():
         raise AuthoringError(book / "index.md", None, "the front page is missing", "write book/index.md")
     written = []
-    for path in sorted(
-        [*book.glob("*.md"), *book.glob("making/*.md"), *book.glob("*.bib"), *book.glob("*.svg")]
-    ):
+    for path in sorted([*book.glob("*.md"), *book.glob("making/*.md"), *book.glob("*.bib"), *book.glob("*.svg")]):
         target = source / path.relative_to(book)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.is_file() or target.read_bytes() != path.read_bytes():
@@ -86,9 +84,7 @@ def toc(course: Course, chapters: tuple[Chapter, ...], source: Path, references:
     if extra or references:
         names = [*extra, *(["references"] if references else [])]
         parts.append({"caption": "To look up", "chapters": [{"file": name} for name in names]})
-    making = sorted(
-        (path.stem for path in (source / "making").glob("*.md")), key=lambda stem: (stem == "log", stem)
-    )
+    making = sorted((path.stem for path in (source / "making").glob("*.md")), key=lambda stem: (stem == "log", stem))
     if making:
         parts.append({"caption": "For authors", "chapters": [{"file": f"making/{name}"} for name in making]})
     return {"format": "jb-book", "root": "index", "parts": parts}
@@ -105,9 +101,7 @@ def config(course: Course, source: Path) -> dict[str, Any]:
         "copyright": about["author"],
         "only_build_toc_files": True,
         "execute": {"execute_notebooks": "off", "stderr_output": "show"},
-        "parse": {
-            "myst_enable_extensions": ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
-        },
+        "parse": {"myst_enable_extensions": ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]},
         "html": {"use_multitoc_numbering": False, "home_page_in_navbar": True},
         "latex": {"use_jupyterbook_latex": False},
         "sphinx": {

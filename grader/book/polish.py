@@ -24,9 +24,7 @@ REPAIRS = (
         r"\s*<!-- So that users can add custom icons -->\s*<script[^>]*fontawesome\.js[^>]*></script>",
         "",
     ),
-    Repair(
-        "a title on a decorative icon is read aloud", r'(<i class="theme-switch[^>]*?) title="[^"]*"', r"\1"
-    ),
+    Repair("a title on a decorative icon is read aloud", r'(<i class="theme-switch[^>]*?) title="[^"]*"', r"\1"),
     Repair(
         "the list of references names its items",
         r'<div role="list" class="citation-list">',

@@ -61,12 +61,12 @@ def squeeze(text: str) -> str:
     return re.sub(r"[\s\"'`\\]+", "", text)
 
 
-def secrets_of(
-    course: Course, through: str | None = None, kinds: frozenset[str] = EVERYTHING
-) -> list[Secret]:
+def secrets_of(course: Course, through: str | None = None, kinds: frozenset[str] = EVERYTHING) -> list[Secret]:
     """The secrets of a course that is published up to the chapter `through` (whole without it)."""
     published = published_chapters(course, through)
-    public = _public_text(course, published)
+    public = _public_text(course, published, kinds)
+    # a committed page of the book may speak of a name (never quote a line): the search index then lists it
+    spoken = public + squeeze("\n".join(path.read_text(encoding="utf-8") for path in _book_pages(course)))
     found: dict[str, Secret] = {}
     for path, line, owner, kind, text in _candidates(course, published):
         if kind not in kinds:
@@ -74,7 +74,7 @@ def secrets_of(
         squeezed = squeeze(text)
         if squeezed not in found and _specific(text, squeezed) and squeezed not in public:
             place = f"{path.relative_to(course.root).as_posix()}:{line}"
-            names = frozenset(word for word in WORD.findall(text) if _is_name(word) and word not in public)
+            names = frozenset(word for word in WORD.findall(text) if _is_name(word) and word not in spoken)
             found[squeezed] = Secret(squeezed, kind, place, f"{kind} in {owner}", names)
     return list(found.values())
 
@@ -137,21 +137,28 @@ def _visible_modules(course: Course, published: tuple[Chapter, ...]) -> list[str
     return course.library_slice(published[-1]) if published else list(course.settings["library"]["floor"])
 
 
-def _public_text(course: Course, published: tuple[Chapter, ...]) -> str:
-    """What is public by itself, worked out here and not by the builder, whose mistakes this is to find."""
+def _book_pages(course: Course) -> list[Path]:
+    return sorted([*(course.root / "book").glob("*.md"), *(course.root / "book").glob("making/*.md")])
+
+
+def _public_text(course: Course, published: tuple[Chapter, ...], kinds: frozenset[str]) -> str:
+    """What is public by itself, worked out here and not by the builder, whose mistakes this is to find.
+
+    Where solutions or modules are no secret (`kinds`), they are public, and a hidden check may share their lines.
+    """
     import grader.hidden
 
-    pages: Iterable[str] = (
-        chapter.page.read_text(encoding="utf-8") for chapter in published if chapter.page.is_file()
-    )
+    pages: Iterable[str] = (chapter.page.read_text(encoding="utf-8") for chapter in published if chapter.page.is_file())
     texts = []
     for page in pages:
-        for region in REGION.values():
-            page = region.sub("\n", page)
+        for kind, region in REGION.items():
+            if kind in kinds:
+                page = region.sub("\n", page)
         texts.append(page)
     visible = _visible_modules(course, published)
     for relative in course.library_files():
-        if relative.suffix == ".py" and module_matches(module_name(relative), visible):
+        seen = "library" not in kinds or module_matches(module_name(relative), visible)
+        if relative.suffix == ".py" and seen:
             texts.append((course.library_root / relative).read_text(encoding="utf-8"))
     texts.append(Path(grader.hidden.__file__).read_text(encoding="utf-8"))
     return squeeze("\n".join(texts))

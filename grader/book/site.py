@@ -69,9 +69,7 @@ def build_site(
             partial(_announce, say, chapter.id),
         )
         written += files
-        say(
-            f"{chapter.id}: " + ("outputs of an earlier run" if run.cached else f"ran in {run.seconds:.0f} s")
-        )
+        say(f"{chapter.id}: " + ("outputs of an earlier run" if run.cached else f"ran in {run.seconds:.0f} s"))
     before = (source / "_toc.yml").read_text(encoding="utf-8") if (source / "_toc.yml").is_file() else ""
     written += write_layout(course, chapters, source)
     _remove_others(source, written)
@@ -133,9 +131,7 @@ def _run_sphinx(course: Course, source: Path, html: Path, doctrees: Path) -> Non
         shown = "\n".join(f"  {line}" for line in words if "build finished with problems" not in line)
         # a failed page must be read again next time, whatever its age
         shutil.rmtree(doctrees, ignore_errors=True)
-        raise CourseError(
-            f"the book does not build without warnings:\n{shown}", f"correct these places; log: {log}"
-        )
+        raise CourseError(f"the book does not build without warnings:\n{shown}", f"correct these places; log: {log}")
 
 
 def _translated(course: Course, source: Path, line: str) -> str:

@@ -55,9 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
 
     root = tmp_path_factory.mktemp("course")
     for name in ("solutions", "lib", "book"):
-        shutil.copytree(
-            repository / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-        )
+        shutil.copytree(repository / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("course.toml", "constraints.txt"):
         shutil.copyfile(repository / name, root / name)
     kept = repository / "build" / "book" / "executed"

@@ -108,9 +108,7 @@ def run_all(page: Page, path: Path) -> list[str]:
     """Run every cell and save; what each code cell put out, as it is in the file."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    codes = [
-        cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"
-    ]
+    codes = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     page.locator(".jp-InputPrompt", has_text=f"[{len(codes)}]:").wait_for(state="attached")
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.keyboard.press("Control+s")

@@ -36,13 +36,9 @@ class Watch:
         self.home = urlsplit(address).netloc
         context.route("**/*", self.decide)
         self.page: Page = context.new_page()
-        self.page.on(
-            "console", lambda line: self.note("console", line.text) if line.type == "error" else None
-        )
+        self.page.on("console", lambda line: self.note("console", line.text) if line.type == "error" else None)
         self.page.on("pageerror", lambda error: self.note("error", str(error)))
-        self.page.on(
-            "response", lambda answer: self.note("missing", answer.url) if answer.status >= 400 else None
-        )
+        self.page.on("response", lambda answer: self.note("missing", answer.url) if answer.status >= 400 else None)
 
     def decide(self, route: Route, request: Request) -> None:
         """Let requests to the site pass, and note and stop all others."""

@@ -34,9 +34,7 @@ def test_outputs_are_kept_until_code_or_library_or_packages_change(course: Cours
     assert not first.cached
     assert first.outputs[0][0]["text"] == "3 numbers\n"
     edit(chapter.page, "A sum is the whole", "The sum is the whole")
-    again = execute(
-        course, chapter, book_notebook(course, chapter), lambda done, total: pytest.fail("it ran again")
-    )
+    again = execute(course, chapter, book_notebook(course, chapter), lambda done, total: pytest.fail("it ran again"))
     assert again.cached
     assert again.outputs == first.outputs
     assert again.seconds == pytest.approx(first.seconds)

@@ -42,9 +42,7 @@ FORMS: dict[str, Callable[[Path], None]] = {
     "escaped.html": lambda path: write(path, f"<pre>{html.escape(HIDDEN)}</pre>"),
     "spans.html": lambda path: write(path, f"<pre>{highlighted(SOLUTION)}</pre>"),
     "attribute.html": lambda path: write(path, f'<a title="{html.escape(HIDDEN, quote=True)}">x</a>'),
-    "notebook.ipynb": lambda path: write(
-        path, json.dumps({"cells": [{"source": [SOLUTION + "\n", HIDDEN]}]})
-    ),
+    "notebook.ipynb": lambda path: write(path, json.dumps({"cells": [{"source": [SOLUTION + "\n", HIDDEN]}]})),
     "unicode.json": lambda path: write(path, json.dumps(SOLUTION).replace("/", "\\u002f")),
     "utf16.txt": lambda path: write(path, SOLUTION.encode("utf-16")),
     "base64.txt": lambda path: write(path, base64.b64encode(f"x = 1\n{SOLUTION}\n".encode())),
@@ -53,9 +51,7 @@ FORMS: dict[str, Callable[[Path], None]] = {
     "data.html": lambda path: write(
         path, f'<a href="data:text/plain;base64,{base64.b64encode(SOLUTION.encode()).decode()}">x</a>'
     ),
-    "urlsafe.txt": lambda path: write(
-        path, base64.urlsafe_b64encode(b"\xff\xfe" + SOLUTION.encode() + b"\xfb\xff")
-    ),
+    "urlsafe.txt": lambda path: write(path, base64.urlsafe_b64encode(b"\xff\xfe" + SOLUTION.encode() + b"\xfb\xff")),
     "zlib.bin": lambda path: write(path, b"header\n" + zlib.compress(SOLUTION.encode(), 9)),
     "gzip.gz": lambda path: write(path, gzip.compress(SOLUTION.encode())),
     "zlib-in-base64.txt": lambda path: write(path, base64.b64encode(zlib.compress(SOLUTION.encode()))),
@@ -124,6 +120,40 @@ def test_a_module_of_an_unpublished_chapter_is_secret(mini_root: Path, tmp_path:
     write(tmp_path / "page.html", "return max(numbers) - min(numbers) + len(numbers)")
     leaks = list(find_leaks([tmp_path / "page.html"], secrets_of(load_course(root))))
     assert [leak.secret.place for leak in leaks] == ["lib/tinylib/later.py:5"]
+
+
+def test_what_the_instructors_edition_shows_is_no_secret_there(mini_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "course"
+    shutil.copytree(mini_root, root, ignore=shutil.ignore_patterns("build"))
+    hidden = root / "solutions/01-tiny/hidden.py"
+    line = "    largest, smallest = max(weights), min(weights)"
+    hidden.write_text(f"{hidden.read_text(encoding='utf-8')}\n\ndef spread(weights):\n{line}\n", encoding="utf-8")
+    page = root / "solutions/01-tiny/tiny.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace(SOLUTION, f"{line}\n{SOLUTION}"), encoding="utf-8")
+    write(tmp_path / "page.html", line)
+    course = load_course(root)
+    assert not list(find_leaks([tmp_path / "page.html"], secrets_of(course, kinds=BESIDES_ANSWERS)))
+    assert list(find_leaks([tmp_path / "page.html"], secrets_of(course)))
+
+
+def test_a_name_that_a_guide_speaks_of_is_no_leak_but_a_quoted_line_is(mini_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "course"
+    shutil.copytree(mini_root, root, ignore=shutil.ignore_patterns("build"))
+    hidden = root / "solutions/01-tiny/hidden.py"
+    line = "    return largest_weight(weights) > smallest_weight(weights)"
+    hidden.write_text(f"{hidden.read_text(encoding='utf-8')}\n\ndef uneven(weights):\n{line}\n")
+    guide = root / "book/making/writing-an-exercise.md"
+    words = 'Search.setIndex({"terms":{"largest_weight":0,"smallest_weight":0}})'
+    site = tmp_path / "site"
+    site.mkdir()
+    write(site / "searchindex.js", words)
+    assert list(find_leaks([site / "searchindex.js"], secrets_of(load_course(root))))
+    guide.write_text("# Writing\n\nWe call them `largest_weight` and `smallest_weight`.\n", encoding="utf-8")
+    secrets = secrets_of(load_course(root))
+    assert not list(find_leaks([site / "searchindex.js"], secrets))
+    write(site / "guide.html", f"<p>{line}</p>")
+    assert list(find_leaks([site / "guide.html"], secrets))
 
 
 def test_public_lines_are_not_secret(mini: Course, repository: Path, tmp_path: Path) -> None:

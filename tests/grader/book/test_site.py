@@ -21,9 +21,7 @@ from grader.errors import AuthoringError, CourseError, NoSuchChapter
 def course(mini: Course, student_site: Site, tmp_path: Path) -> Course:
     """A copy with the outputs already there; free to be spoilt."""
     root = tmp_path / "course"
-    shutil.copytree(
-        mini.root, root, ignore=shutil.ignore_patterns("site", "html", "doctrees", "book-with-solutions")
-    )
+    shutil.copytree(mini.root, root, ignore=shutil.ignore_patterns("site", "html", "doctrees", "book-with-solutions"))
     return load_course(root)
 
 
@@ -129,9 +127,7 @@ def test_a_picture_without_words_is_refused(course: Course) -> None:
 def test_what_a_cell_writes_to_stderr_is_not_published(course: Course) -> None:
     page = course.chapters[0].page
     edit(page, "import tinylib\n", "import sys\n\nimport tinylib\n\nprint('a/path', file=sys.stderr)\n")
-    _, written = write_chapter(
-        course, course.chapters[0], course.build / "src", False, lambda done, total: None
-    )
+    _, written = write_chapter(course, course.chapters[0], course.build / "src", False, lambda done, total: None)
     cells = json.loads(written[0].read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     assert {output["name"] for output in outputs} == {"stdout"}
@@ -139,12 +135,8 @@ def test_what_a_cell_writes_to_stderr_is_not_published(course: Course) -> None:
 
 def test_a_chapters_own_list_of_references_is_left_to_the_books_page(course: Course) -> None:
     page = course.chapters[0].page
-    page.write_text(
-        page.read_text(encoding="utf-8") + "\n## Sources\n\n:::{bibliography}\n:::\n", encoding="utf-8"
-    )
-    _, written = write_chapter(
-        course, course.chapters[0], course.build / "src", False, lambda done, total: None
-    )
+    page.write_text(page.read_text(encoding="utf-8") + "\n## Sources\n\n:::{bibliography}\n:::\n", encoding="utf-8")
+    _, written = write_chapter(course, course.chapters[0], course.build / "src", False, lambda done, total: None)
     text = written[0].read_text(encoding="utf-8")
     assert "bibliography" not in text
     assert "## Sources" not in text
