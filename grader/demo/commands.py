@@ -15,9 +15,7 @@ import click
     show_default=True,
     help="The class folder to make. It may hold an earlier demo, never a real class.",
 )
-@click.option(
-    "--workers", type=click.IntRange(1), help="Submissions graded at one time. Default: the processors."
-)
+@click.option("--workers", type=click.IntRange(1), help="Submissions graded at one time. Default: the processors.")
 def demo(chapter_id: str | None, folder: Path, workers: int | None) -> None:
     """Make a small class, grade it, and see that each student got what was deserved.
 

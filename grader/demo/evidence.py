@@ -44,9 +44,7 @@ def telling_lines(secret: str, public: str) -> list[str]:
     return sorted(
         line
         for line in lines
-        if len(line) >= TOO_SHORT
-        and not line.startswith(("#", '"', "'", 'f"', "f'", 'r"'))
-        and line not in public
+        if len(line) >= TOO_SHORT and not line.startswith(("#", '"', "'", 'f"', "f'", 'r"')) and line not in public
     )
 
 
@@ -87,12 +85,7 @@ def leaks(folders: Sequence[Path], secrets: Mapping[str, Sequence[str]]) -> list
 
 def left_behind(drops: Sequence[Path], mark: str) -> list[str]:
     """What the thief managed to leave, one sentence a file."""
-    return [
-        f"the thief left {path}"
-        for folder in drops
-        if folder.is_dir()
-        for path in sorted(folder.glob(f"{mark}*"))
-    ]
+    return [f"the thief left {path}" for folder in drops if folder.is_dir() for path in sorted(folder.glob(f"{mark}*"))]
 
 
 def loot_of(notebook: Path) -> list[str] | None:

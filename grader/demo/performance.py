@@ -109,11 +109,7 @@ def perform(
 
 def _refuse_a_real_class(root: Path, chapter: Chapter) -> None:
     """The demo writes into submitted/; a folder that it did not make is left alone."""
-    if (
-        (root / "submitted").is_dir()
-        and any((root / "submitted").iterdir())
-        and not (root / ".demo").exists()
-    ):
+    if (root / "submitted").is_dir() and any((root / "submitted").iterdir()) and not (root / ".demo").exists():
         raise UsageError(f"{root} holds submissions already", "name another folder with --class")
     root.mkdir(parents=True, exist_ok=True)
     (root / ".demo").write_text("made by `course demo`\n", encoding="utf-8")
@@ -164,11 +160,7 @@ def _report(course: Course, chapter: Chapter, classroom: Classroom) -> ClassRepo
     from grader.authoring import load_page
     from grader.grading.report import chapter_report
 
-    names = {
-        f"{e.label}-checks": f"{e.number} {e.title}"
-        for e in load_page(course, chapter).exercises
-        if not e.essay
-    }
+    names = {f"{e.label}-checks": f"{e.number} {e.title}" for e in load_page(course, chapter).exercises if not e.essay}
     return chapter_report(classroom.db_url, chapter.id, chapter.title, names)
 
 
@@ -206,9 +198,7 @@ def examine_thief(
             _differ(outcome, student.name, words)
 
 
-def _examine_leaks(
-    outcome: DemoOutcome, course: Course, chapter: Chapter, classroom: Classroom, mark: str
-) -> None:
+def _examine_leaks(outcome: DemoOutcome, course: Course, chapter: Chapter, classroom: Classroom, mark: str) -> None:
     """Note what hidden material stands in what students get back, unless they handed it in themselves."""
     from grader.authoring import load_page
     from grader.authoring.notebooks import student_notebook

@@ -15,9 +15,7 @@ def show_outcome(outcome: DemoOutcome, console: Console) -> None:
     """Print the scoreboard."""
     report = outcome.report
     totals = {row.student: row.total for row in report.rows}
-    table = Table(
-        title=f"{report.title}: the demo class", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    table = Table(title=f"{report.title}: the demo class", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("", "student", "handed in"):
         table.add_column(heading, overflow="fold")
     table.add_column("deserved", justify="right", no_wrap=True)

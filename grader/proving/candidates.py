@@ -57,9 +57,7 @@ def all_candidates(
     labels = [candidate.exercise for candidate in candidates if candidate.kind == "reference"]
     for mistake in load_mistakes(chapter.mistakes):
         _must_be_known(mistake.exercise, labels, chapter.mistakes)
-        candidates.append(
-            Candidate("mistake", mistake.exercise, mistake.name, mistake.code, says=mistake.says)
-        )
+        candidates.append(Candidate("mistake", mistake.exercise, mistake.name, mistake.code, says=mistake.says))
     for other in load_alternatives(chapter.alternatives):
         _must_be_known(other.exercise, labels, chapter.alternatives)
         candidates.append(Candidate("alternative", other.exercise, other.name, other.code))

@@ -7,18 +7,10 @@ import click
 
 @click.command()
 @click.argument("chapters", nargs=-1, metavar="[CHAPTER]...")
-@click.option(
-    "--mutants", is_flag=True, help="Also change the reference answers automatically, one small slip each."
-)
-@click.option(
-    "--seeds", default=5, show_default=True, type=click.IntRange(1), help="How often cases are drawn."
-)
-@click.option(
-    "--workers", default=2, show_default=True, type=click.IntRange(1), help="Candidates tried at one time."
-)
-@click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write it all here."
-)
+@click.option("--mutants", is_flag=True, help="Also change the reference answers automatically, one small slip each.")
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="How often cases are drawn.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Candidates tried at one time.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Also write it all here.")
 def prove(chapters: tuple[str, ...], mutants: bool, seeds: int, workers: int, json_file: Path | None) -> None:
     """Test the hidden checks of each CHAPTER (all of them by default).
 
@@ -63,6 +55,4 @@ def prove(chapters: tuple[str, ...], mutants: bool, seeds: int, workers: int, js
         beside.replace(json_file)
     count = sum(len(proof.all_problems) for proof in proofs)
     if count:
-        raise CourseError(
-            f"{count} thing{'s are' if count > 1 else ' is'} wrong with the tests", "see ✗ above"
-        )
+        raise CourseError(f"{count} thing{'s are' if count > 1 else ' is'} wrong with the tests", "see ✗ above")

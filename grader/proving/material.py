@@ -37,9 +37,7 @@ def read_material(course: Course, chapter: Chapter) -> list[CodeCell]:
     from grader.authoring import load_page
     from grader.authoring.notebooks import student_notebook
 
-    solutions = {
-        cell.label: cell.source for cell in load_page(course, chapter).cells if cell.role == "answer"
-    }
+    solutions = {cell.label: cell.source for cell in load_page(course, chapter).cells if cell.role == "answer"}
     cells = []
     for cell in student_notebook(course, chapter).cells:
         marks = cell.metadata.get("nbgrader", {})

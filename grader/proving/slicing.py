@@ -32,10 +32,7 @@ def needed_parts(cells: Sequence[str], readers: Iterable[str], answered: Iterabl
                 if id(node) not in kept and not is_import(node) and bound_names(node) & needed:
                     kept.add(id(node))
                     needed |= read_names(node) - excluded
-    return [
-        "\n".join(ast.unparse(node) for node in tree.body if is_import(node) or id(node) in kept)
-        for tree in trees
-    ]
+    return ["\n".join(ast.unparse(node) for node in tree.body if is_import(node) or id(node) in kept) for tree in trees]
 
 
 def parse(cell: str) -> ast.Module:

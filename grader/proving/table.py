@@ -23,9 +23,7 @@ Excused: mutants that are not refused and have a line in mutants.toml."""
 
 def show_proof(proof: ChapterProof, console: Console) -> None:
     """Print everything."""
-    table = Table(
-        title=f"{proof.chapter}: the tests, tested", title_justify="left", box=SIMPLE_HEAD, padding=0
-    )
+    table = Table(title=f"{proof.chapter}: the tests, tested", title_justify="left", box=SIMPLE_HEAD, padding=0)
     table.show_footer = True
     table.add_column("\nexercise", footer="all", no_wrap=True)
     for heading, footer in zip(HEADINGS, _totals(proof), strict=True):

@@ -127,9 +127,7 @@ def hear(check: HiddenCheck, drawn: Drawn, student: Any, seconds: float) -> Hear
         late = Raised("TimeLimit", f"the check ran longer than {seconds:g} s")
         answers += [late] * (len(drawn.inputs) - len(answers))
     result = decide(check, drawn.cases, answers)
-    words = {
-        finding.criterion: "" if finding.met else finding.words or "not met" for finding in result.findings
-    }
+    words = {finding.criterion: "" if finding.met else finding.words or "not met" for finding in result.findings}
     return Hearing(result.points, words, drawn.seconds + time.process_time() - began)
 
 

@@ -110,11 +110,7 @@ class _Page:
         start = self.cells.index(cell) + 1
         below = self.cells[start:]
         visible = next((c for c in below if c.role == "checks" and c.exercise == cell.exercise), None)
-        between = (
-            [self.parts[id(c)] for c in below[: below.index(visible)] if c.role != "answer"]
-            if visible
-            else []
-        )
+        between = [self.parts[id(c)] for c in below[: below.index(visible)] if c.role != "answer"] if visible else []
         for name in _defined(cell.solution):
             self.namespace.pop(name, None)
         mine = [(key, c) for key, c in enumerate(self.candidates) if c.exercise == cell.exercise]

@@ -18,7 +18,7 @@ from grader.execution.run import execute
 from grader.grading.assignment import Assignment, load_assignment
 from grader.grading.judging import judge_outcome
 from grader.grading.loose import read_loosely
-from grader.grading.planning import Judgement, make_plan
+from grader.grading.planning import EXPERIMENT_TAG, Judgement, make_plan
 from grader.grading.skeleton import rebuild
 from grader.hidden import Result
 from grader.proving.chapter import SEEDS, judge_chapter
@@ -53,9 +53,7 @@ class Room:
         return self._run(mutants=True)[1]
 
     def _run(self, mutants: bool) -> tuple[dict[str, dict[str, float]], list[Tried]]:
-        found = run_chapter(
-            self.course, self.chapter, self.cells, mutants, SEEDS, 2, lambda done, count: None
-        )
+        found = run_chapter(self.course, self.chapter, self.cells, mutants, SEEDS, 2, lambda done, count: None)
         self.criteria = found[0]
         return found
 
@@ -79,9 +77,13 @@ class Room:
     def students(self, thief: str = "") -> dict[str, Student]:
         return {student.name: student for student in make_students(self.skeleton, self.answers, thief)}
 
-    def plan(self, data: bytes) -> tuple[Plan, Judgement]:
+    def plan(self, data: bytes, experiments: bool = False) -> tuple[Plan, Judgement]:
+        """A submission's plan; grading passes over the author's experiments, students and the book do not."""
         cells, _ = read_loosely(data)
         prepared = rebuild(self.assignment.skeleton, cells)
+        if experiments:
+            for cell in prepared.notebook.cells:
+                cell.metadata["tags"] = [tag for tag in cell.metadata.get("tags", []) if tag != EXPERIMENT_TAG]
         return make_plan(self.assignment, prepared, "a secret of the tests", "student", "attempt")
 
     def grade(self, plan: Plan, kept: Judgement) -> tuple[dict[str, Result], Outcome]:

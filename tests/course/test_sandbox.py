@@ -27,20 +27,25 @@ def points(results):
     return {label: result.points for label, result in results.items()}
 
 
-def test_the_solution_runs_from_top_to_bottom_and_gets_every_point(room):
-    results, outcome = room.grade(*room.plan(room.students()["ada-all-right"].data))
-    assert sum(points(results).values()) == room.chapter.points
-    assert errors(outcome) == []
-    assert outcome.notes == {}
+def test_solution_and_untouched_notebook_run_to_their_end_with_all_experiments(room, side_by_side):
+    students = [room.students()[name] for name in ("ada-all-right", "fred-untouched")]
+    plans = [room.plan(student.data, experiments=True) for student in students]
+    assert len(plans[0][0].cells) >= len(room.plan(students[0].data)[0].cells)
+    (right, solved), (nothing, untouched) = side_by_side(lambda plan: room.grade(*plan), plans)
+    assert sum(points(right).values()) == room.chapter.points
+    assert sum(points(nothing).values()) == 0
+    assert errors(solved) == []
+    exercise_cells = {cell.id for cell in plans[1][0].cells if cell.exercise}
+    assert [words for words in errors(untouched) if words.split(":")[0] not in exercise_cells] == []
+    assert (solved.notes, untouched.notes) == ({}, {})
 
 
-def test_the_untouched_notebook_runs_to_its_end_and_gets_nothing(room):
-    plan, kept = room.plan(room.students()["fred-untouched"].data)
-    results, outcome = room.grade(plan, kept)
-    assert sum(points(results).values()) == 0
-    assert outcome.notes == {}
-    exercise_cells = {cell.id for cell in plan.cells if cell.exercise}
-    assert [words for words in errors(outcome) if words.split(":")[0] not in exercise_cells] == []
+def test_solution_and_untouched_notebook_are_graded_without_experiments(room, side_by_side):
+    students = [room.students()[name] for name in ("ada-all-right", "fred-untouched")]
+    (right, solved), (nothing, _) = side_by_side(lambda student: room.grade(*room.plan(student.data)), students)
+    assert sum(points(right).values()) == room.chapter.points
+    assert sum(points(nothing).values()) == 0
+    assert errors(solved) == []
 
 
 def test_the_three_hostile_submissions_gain_nothing(room, side_by_side):

@@ -40,9 +40,7 @@ def course(tmp_path_factory):
 @pytest.fixture(scope="module")
 def students(course):
     chapter = course.chapters[0]
-    _, tried = run_chapter(
-        course, chapter, read_material(course, chapter), False, (1, 2), 2, lambda done, count: None
-    )
+    _, tried = run_chapter(course, chapter, read_material(course, chapter), False, (1, 2), 2, lambda done, count: None)
     return make_students(student_notebook(course, chapter), sort_answers(tried), "WANTED = []")
 
 
@@ -58,9 +56,7 @@ def report_of(students, **changed):
         if student.name.split("-")[0] in changed:
             points["shares-checks"] = changed[student.name.split("-")[0]]
         rows.append(Row(student.name, points))
-    return ClassReport(
-        "Mini", (Column("add-up-checks", "1.1", 1.0), Column("shares-checks", "1.2", 2.0)), tuple(rows)
-    )
+    return ClassReport("Mini", (Column("add-up-checks", "1.1", 1.0), Column("shares-checks", "1.2", 2.0)), tuple(rows))
 
 
 def test_the_class_has_every_kind_of_student(students):
@@ -130,9 +126,7 @@ def test_a_planted_secret_is_found_in_notebooks_json_and_pages(tmp_path):
 def test_loot_left_anywhere_is_found(tmp_path):
     assert left_behind([tmp_path, tmp_path / "nowhere"], "loot-1") == []
     (tmp_path / "loot-1-later").touch()
-    assert left_behind([tmp_path, tmp_path / "nowhere"], "loot-1") == [
-        f"the thief left {tmp_path}/loot-1-later"
-    ]
+    assert left_behind([tmp_path, tmp_path / "nowhere"], "loot-1") == [f"the thief left {tmp_path}/loot-1-later"]
 
 
 def test_scores_as_deserved_make_no_difference_and_others_do(students):
