@@ -33,7 +33,10 @@ def run_chapter(
     parallel: int,
     progress: Callable[[int, int], None],
 ) -> tuple[dict[str, dict[str, float]], list[Tried]]:
-    """Start a worker and collect what it says: the criteria of each hidden check, and every trial."""
+    """Start a worker and collect what it says: the criteria of each hidden check, and every trial.
+
+    The trials are in the order of the candidates, whatever the order in which they ended.
+    """
     request = {
         "root": str(course.root),
         "chapter": chapter.id,
@@ -46,7 +49,7 @@ def run_chapter(
     threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     environment = {**os.environ, **threads, "MPLBACKEND": "agg", "PYTHONHASHSEED": "0", "PYTHONPATH": path}
     criteria: dict[str, dict[str, float]] = {}
-    tried: list[Tried] = []
+    tried: dict[int, Tried] = {}
     count, done = 0, False
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as complaints:
         worker = subprocess.Popen(
@@ -70,7 +73,7 @@ def run_chapter(
                 if "count" in line:
                     count, criteria = line["count"], line["checks"]
                 elif "candidate" in line:
-                    tried.append(Tried(Candidate(**line["candidate"]), _trial(line["trial"])))
+                    tried[line["key"]] = Tried(Candidate(**line["candidate"]), _trial(line["trial"]))
                     progress(len(tried), count)
                 done = done or "done" in line
         complaints.seek(0)
@@ -80,7 +83,7 @@ def run_chapter(
             f"the chapter's code ended the process that proves it: {''.join(last) or 'without a word'}",
             f"run {chapter.hidden.name} and the page's cells with python to see where",
         )
-    return criteria, tried
+    return criteria, [tried[key] for key in sorted(tried)]
 
 
 def _fatal(problem: str, remedy: str, place: list[Any]) -> CourseError:

@@ -131,7 +131,7 @@ class _Page:
                 result = trial or {"ended": ended}
                 if group == ("reference",):
                     short = min(whole, 3.0 + 5.0 * float(result.get("seconds", whole)))
-                yield {"candidate": dataclasses.asdict(self.candidates[key]), "trial": result}
+                yield {"key": key, "candidate": dataclasses.asdict(self.candidates[key]), "trial": result}
 
     def trial(
         self,

@@ -11,6 +11,8 @@ from grader.course import load_course
 from grader.errors import AuthoringError, CourseError
 from grader.proving.chapter import prove_chapter
 from grader.proving.commands import prove
+from grader.proving.material import read_material
+from grader.proving.running import run_chapter
 
 MINI = Path(__file__).parent.parent / "fixtures" / "mini"
 MORE_MISTAKES = """
@@ -148,6 +150,17 @@ def test_an_exercise_without_hidden_check_or_candidates_is_named(tmp_path):
         "add-up: alternatives.py has no other right answer for it",
         "shares: there is no hidden check for it; add a class to hidden.py",
     ]
+
+
+def test_trials_come_back_in_the_order_of_the_candidates_whatever_their_time(tmp_path):
+    slow = "import time\\ntime.sleep(1)\\ndef add_up(numbers):\\n    return 0"
+    text = f"\nMISTAKES.insert(0, Mistake('add-up', 'slow', 'It is slow.', 'whatever its sign', '{slow}'))\n"
+    course = load_course(copy_of_mini(tmp_path, mistakes=text))
+    chapter = course.chapters[0]
+    cells = read_material(course, chapter)
+    _, tried = run_chapter(course, chapter, cells, False, (1,), 2, lambda done, count: None)
+    names = [item.candidate.name for item in tried if item.candidate.kind == "mistake"]
+    assert names == ["slow", "positive-only", "eats-the-list", "of-the-largest", "zero-over-zero"]
 
 
 def test_a_forbidden_shortcut_is_refused_with_its_sentence(tmp_path):
