@@ -24,13 +24,18 @@ def machine(tmp_path, repository):
 
     program("env", f'exec {shutil.which("env")} "$@"')
 
-    def run(programs, uid):
+    def run(programs, uid, katex=True):
         for name in programs:
             program(name, f'echo {name} "$@" >> {calls}')
         program("id", f"echo {uid}")
         done = subprocess.run(
             [shutil.which("bash"), str(repository / ".ci" / "debian-packages")],
-            env={"PATH": str(folder), "PYTHON": sys.executable, "HOME": os.environ.get("HOME", "/")},
+            env={
+                "PATH": str(folder),
+                "PYTHON": sys.executable,
+                "KATEX": "/dev/null" if katex else "/nowhere",
+                "HOME": os.environ.get("HOME", "/"),
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -74,3 +79,9 @@ def test_on_another_system_it_says_what_to_bring_and_goes_on(machine):
     assert done.returncode == 0
     assert "bubblewrap nodejs chromium" in done.stderr
     assert calls == []
+
+
+def test_the_formulas_package_is_asked_for_where_its_file_is_missing(machine):
+    done, calls = machine(["bwrap", "node", "chromium", "apt-get"], uid=0, katex=False)
+    assert done.returncode == 0, done.stderr
+    assert calls[-1] == "apt-get install -y --no-install-recommends libjs-katex -qq"

@@ -4,8 +4,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from grader.cli import COMMANDS
 from grader.course import load_course, module_matches, module_name
@@ -56,6 +58,20 @@ def test_every_requirement_is_pinned_and_every_dependency_constrained(repository
         assert by_name.get(canonical(name)) == version, f"{line}: constraints.txt has {by_name.get(canonical(name))}"
     assert {"-e ./lib", "-e .", "-c constraints.txt"} <= set(lines)
     assert "torch==2.13.0" in direct
+
+
+def test_every_pinned_package_admits_the_oldest_python_that_is_promised(repository):
+    """Debian 12 has Python 3.11.2; a package that asks for 3.11.5 breaks the install there and nowhere else."""
+    pinned = {
+        canonical(line.split("==")[0]) for line in (repository / "constraints.txt").read_text().splitlines() if line
+    }
+    refused = {
+        f"{each.metadata['Name']} {each.version} needs Python {needs}"
+        for each in distributions()
+        if (needs := each.metadata.get("Requires-Python")) and canonical(each.metadata["Name"]) in pinned
+        if "3.11.2" not in SpecifierSet(needs)
+    }
+    assert not refused, refused
 
 
 def canonical(name):
