@@ -170,10 +170,9 @@ def _graded_or_shown(page: Page, cell: Cell, hidden: bool = True) -> NotebookNod
         }
         points = {} if cell.role == "answer" else {"points": _whole(cell.points)}
         made.metadata["nbgrader"] = from_dict(nbgrader | points)
-    if hidden and cell.role in ("answer", "checks"):
-        made.metadata["tags"] = ["raises-exception"]
-    if hidden and "experiment" in cell.tags:
-        made.metadata["tags"] = ["experiment"]
+    if hidden and cell.kind == "code":
+        # Jupyter's "Run All" goes on after an error in such a cell, so that an open exercise stops nothing
+        made.metadata["tags"] = ["raises-exception", *(tag for tag in cell.tags if tag == "experiment")]
     if hidden and "hide-input" in cell.tags:
         made.metadata["jupyter"] = {"source_hidden": True}
     return made

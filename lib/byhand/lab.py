@@ -17,7 +17,7 @@ _predictions: dict[str, Any] = {}
 
 
 def checkpoint(number: str, answer: Answer, *, check: Callable[[Answer], object], stand_in: Answer) -> Answer:
-    """The learner's answer when it passes its visible check, else the stand-in; says which in one line.
+    """The learner's answer when it passes its visible check, else the stand-in; says which.
 
     Whatever the check raises counts as not passed, so that the page runs to its end with any exercise open.
 
@@ -30,7 +30,8 @@ def checkpoint(number: str, answer: Answer, *, check: Callable[[Answer], object]
     >>> def check_double(double):
     ...     assert double(2) == 4, "double of 2 is 4"
     >>> double = checkpoint("0.1", lambda x: x * x * x, check=check_double, stand_in=lambda x: 2 * x)
-    Exercise 0.1 is open (double of 2 is 4): a stand-in takes its place from here on.
+    0.1 is open: a stand-in is used
+    (double of 2 is 4)
     >>> double(3)
     6
     """
@@ -40,9 +41,9 @@ def checkpoint(number: str, answer: Answer, *, check: Callable[[Answer], object]
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         if isinstance(error, NotImplementedError):
             reason = "not written yet"
-        print(f"Exercise {number} is open ({reason}): a stand-in takes its place from here on.")  # noqa: T201
+        print(f"{number} is open: a stand-in is used\n({reason})")  # noqa: T201
         return stand_in
-    print(f"Exercise {number} passes its visible check: your own code is used from here on.")  # noqa: T201
+    print(f"{number} passes: your own code is used")  # noqa: T201
     return answer
 
 

@@ -20,7 +20,7 @@ def test_a_right_answer_is_handed_back(capsys):
         return x + x
 
     assert lab.checkpoint("0.1", answer, check=check_double, stand_in=lambda x: 2 * x) is answer
-    assert capsys.readouterr().out == "Exercise 0.1 passes its visible check: your own code is used from here on.\n"
+    assert capsys.readouterr().out == "0.1 passes: your own code is used\n"
 
 
 def unwritten(x):
@@ -42,14 +42,15 @@ def endless(x):
         (None, "not callable"),
     ],
 )
-def test_whatever_goes_wrong_the_stand_in_takes_over_in_one_line(answer, reason, capsys):
+def test_whatever_goes_wrong_the_stand_in_takes_over_and_the_reason_is_one_line(answer, reason, capsys):
     def stand_in(x):
         return 2 * x
 
     assert lab.checkpoint("0.1", answer, check=check_double, stand_in=stand_in) is stand_in
     printed = capsys.readouterr().out
     assert reason in printed
-    assert printed.count("\n") == 1
+    assert printed.splitlines()[0] == "0.1 is open: a stand-in is used"
+    assert printed.count("\n") == 2
 
 
 def test_an_interrupt_is_not_taken_for_a_wrong_answer():

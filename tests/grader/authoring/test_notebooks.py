@@ -145,7 +145,7 @@ def test_answers_and_checks_may_raise_and_checks_are_locked(mini):
     student = student_notebook(mini.course, mini.chapter)
     for made in student.cells:
         role = made.metadata.get("nbgrader")
-        assert made.metadata.get("tags", []) == (["raises-exception"] if role else [])
+        assert made.metadata.get("tags", []) == (["raises-exception"] if made.cell_type == "code" else [])
         if role:
             assert made.metadata.deletable is False
             assert made.metadata.get("editable", True) is not role.locked
