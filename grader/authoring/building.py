@@ -1,11 +1,10 @@
 """Writing the notebooks, and telling whether the committed ones are fresh."""
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from grader.course import Chapter, Course
+from grader.files import write_whole
 
 
 def build(course: Course, chapters: Iterable[Chapter]) -> list[Path]:
@@ -52,17 +51,3 @@ def _notebooks(course: Course, chapter: Chapter) -> dict[Path, str]:
 
 def _holds(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() == text.encode()
-
-
-def write_whole(path: Path, text: str) -> None:
-    r"""Write a text file in one step: a reader sees the old or the new one. Lines end in \n everywhere."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

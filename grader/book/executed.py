@@ -13,6 +13,7 @@ from typing import Any
 
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
+from grader.files import write_whole
 
 THREADS = "1"
 """OpenMP threads of the kernel: two that spin on a busy two-core machine are slower than one."""
@@ -48,12 +49,9 @@ def execute(course: Course, chapter: Chapter, notebook: Any, announce: Announce 
     start = _cpu_seconds()
     outputs = _run(course, chapter, notebook, announce)
     run = Run(outputs, _cpu_seconds() - start, cached=False)
-    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{chapter.id}-*.json"):
         old.unlink()
-    beside = kept.with_suffix(".part")
-    beside.write_text(json.dumps({"seconds": run.seconds, "outputs": outputs}), encoding="utf-8")
-    beside.replace(kept)
+    write_whole(kept, json.dumps({"seconds": run.seconds, "outputs": outputs}))
     return run
 
 

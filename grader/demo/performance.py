@@ -220,11 +220,11 @@ def _examine_leaks(outcome: DemoOutcome, course: Course, chapter: Chapter, class
 
 
 def _write_reports(outcome: DemoOutcome, classroom: Classroom, chapter: Chapter) -> None:
-    from grader.grading.classroom import write_whole
+    from grader.files import write_whole
     from grader.grading.report import as_csv, draw_chart
 
     table, chart = classroom.root / "report.csv", classroom.root / "report.svg"
-    write_whole(table, as_csv(outcome.report).encode())
+    write_whole(table, as_csv(outcome.report))
     draw_chart(outcome.report, chart)
     first = outcome.students[0].name
     outcome.places = {

@@ -18,12 +18,12 @@ nbgrader writes its own feedback, when asked, to `feedback_nbgrader/`: it replac
 import os
 import secrets
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.course import Course
 from grader.errors import EnvironmentProblem, UsageError
+from grader.files import write_whole
 
 CONFIG_HEADER = "# Written by `course grade`. Take out this line to keep your own changes."
 
@@ -217,21 +217,7 @@ def write_settings(classroom: Classroom, course: Course, cell_seconds: float) ->
         code_stub=CODE_STUB,
         text_stub=TEXT_STUB,
     )
-    write_whole(path, text.encode(), mode=0o600)
-
-
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file so that it is there as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, text, mode=0o600)
 
 
 def programs_on_path() -> None:

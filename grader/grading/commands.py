@@ -198,7 +198,7 @@ def report(
 
     from grader.course import find_root, load_course
     from grader.errors import UsageError
-    from grader.grading.classroom import open_classroom, write_whole
+    from grader.grading.classroom import open_classroom
     from grader.grading.report import as_csv, as_table, chapter_report, course_report, draw_chart
 
     course = load_course(find_root())
@@ -213,7 +213,7 @@ def report(
         found = course_report(classroom.db_url, title, {each.id: each.title for each in course.chapters})
     Console().print(as_table(found))
     if csv_path is not None:
-        write_whole(csv_path, as_csv(found).encode("utf-8"))
+        write_whole(csv_path, as_csv(found))
     if chart_path is not None:
         draw_chart(found, chart_path)
 

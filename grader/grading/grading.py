@@ -9,8 +9,9 @@ from grader.course import Chapter, Course
 from grader.errors import EnvironmentProblem, SubmissionError
 from grader.execution.plan import Outcome, Plan
 from grader.execution.workers import TROUBLE
+from grader.files import write_whole
 from grader.grading.assignment import Assignment, load_assignment
-from grader.grading.classroom import Classroom, check_gradebook, programs_on_path, write_settings, write_whole
+from grader.grading.classroom import Classroom, check_gradebook, programs_on_path, write_settings
 from grader.grading.collecting import (
     Place,
     Submission,

@@ -17,8 +17,9 @@ from typing import Any
 
 from grader.errors import EnvironmentProblem
 from grader.execution.plan import Outcome
+from grader.files import write_whole
 from grader.grading.assignment import Assignment
-from grader.grading.classroom import Classroom, write_whole
+from grader.grading.classroom import Classroom
 from grader.grading.extras import STUDENT_TAG
 from grader.grading.judging import verdict_outputs
 from grader.grading.sanitising import safe_markdown, safe_outputs
@@ -97,7 +98,7 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
 
     chapter_id = assignment.chapter.id
     source = classroom.root / "source" / chapter_id / f"{assignment.stem}.ipynb"
-    write_whole(source, nbformat.writes(assignment.source).encode())
+    write_whole(source, nbformat.writes(assignment.source))
     log, kept = _quiet_log()
     directory = _course_directory(classroom, assignment, slug)
     converter = GenerateAssignment(coursedir=directory, log=log, force=True, config=stubs())
@@ -114,7 +115,7 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
             "run in the class folder",
         ) from None
     release = classroom.root / "release" / chapter_id / f"{assignment.stem}.ipynb"
-    write_whole(release, nbformat.writes(assignment.skeleton).encode())
+    write_whole(release, nbformat.writes(assignment.skeleton))
 
 
 def _give_notebooks(converter: Any, folder: Path, name: str, student: str) -> None:
@@ -164,9 +165,9 @@ def record(classroom: Classroom, assignment: Assignment, slug: str, student: str
 
     chapter_id = assignment.chapter.id
     folder = classroom.root / PREPARED / student / chapter_id
-    write_whole(folder / f"{assignment.stem}.ipynb", nbformat.writes(notebook).encode())
+    write_whole(folder / f"{assignment.stem}.ipynb", nbformat.writes(notebook))
     if claimed:
-        write_whole(folder / "timestamp.txt", f"{claimed}\n".encode())
+        write_whole(folder / "timestamp.txt", f"{claimed}\n")
     log, kept = _quiet_log()
     directory = _course_directory(classroom, assignment, slug, submitted_directory=PREPARED)
     converter = Autograde(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import UsageError
-from grader.grading.classroom import write_whole
+from grader.files import write_whole
 
 
 @dataclass(frozen=True)

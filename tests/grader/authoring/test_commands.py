@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from grader.authoring import building
 from grader.authoring.commands import build, check
 from grader.errors import NoSuchChapter
 
@@ -152,11 +151,3 @@ def test_help_needs_no_notebook_library():
     program = f"import sys, grader.authoring.commands; print(*[m for m in {heavy!r} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
-
-
-def test_write_whole_replaces_and_makes_folders(tmp_path):
-    path = tmp_path / "a" / "b.txt"
-    building.write_whole(path, "one\n")
-    building.write_whole(path, "two\n")
-    assert path.read_bytes() == b"two\n"
-    assert [item.name for item in path.parent.iterdir()] == ["b.txt"]
