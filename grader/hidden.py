@@ -260,6 +260,7 @@ def load_module(path: Path) -> ModuleType:
         raise AuthoringError(path, None, "the file is missing", f"write {path.name} beside the chapter's page")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no __pycache__ beside a chapter's sources
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -167,6 +167,12 @@ def test_checks_are_found_by_label_in_order(tmp_path):
     assert list(load_checks(path)) == ["a", "b"]
 
 
+def test_reading_a_chapters_files_leaves_nothing_beside_them(tmp_path):
+    (tmp_path / "hidden.py").write_text(GOOD)
+    load_checks(tmp_path / "hidden.py")
+    assert [path.name for path in tmp_path.iterdir()] == ["hidden.py"]
+
+
 def test_a_missing_or_shapeless_list_of_mistakes_is_reported(tmp_path):
     with pytest.raises(AuthoringError, match="the file is missing"):
         load_mistakes(tmp_path / "mistakes.py")

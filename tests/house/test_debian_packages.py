@@ -22,6 +22,7 @@ def machine(tmp_path, repository):
         path.write_text(f"#!{shutil.which('bash')}\n{text}\n")
         path.chmod(0o755)
 
+    program("ldconfig", "echo libatomic.so.1")
     program("env", f'exec {shutil.which("env")} "$@"')
 
     def run(programs, uid, katex=True):
@@ -33,6 +34,7 @@ def machine(tmp_path, repository):
             env={
                 "PATH": str(folder),
                 "PYTHON": sys.executable,
+                "LDCONFIG": str(folder / "ldconfig"),
                 "KATEX": "/dev/null" if katex else "/nowhere",
                 "HOME": os.environ.get("HOME", "/"),
             },
