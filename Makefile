@@ -16,7 +16,7 @@ help: ## this list
 setup: $(READY) ## Debian packages (bubblewrap, node, chromium) and the Python environment in .venv
 
 $(READY): requirements.txt constraints.txt pyproject.toml lib/pyproject.toml .ci/debian-packages
-	@bash .ci/debian-packages
+	@PYTHON=$(PYTHON) bash .ci/debian-packages
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing requirements.txt into $(VENV) (about two gigabytes, once)"
 	@$(BIN)/python -m pip install --quiet -r requirements.txt
