@@ -27,10 +27,10 @@ from grader.hidden import (
     Result,
     decide,
     draw_cases,
-    load_checks,
     probe_source,
     seed_for,
 )
+from grader.loading import load_checks
 from grader.wire import decode, encode
 
 

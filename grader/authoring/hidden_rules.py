@@ -12,7 +12,8 @@ from grader.authoring.cell_rules import syntax_tree
 from grader.authoring.page import Page, counted
 from grader.authoring.problems import Problems
 from grader.errors import AuthoringError
-from grader.hidden import HiddenCheck, load_alternatives, load_checks, load_mistakes
+from grader.hidden import HiddenCheck
+from grader.loading import load_alternatives, load_checks, load_mistakes
 
 
 def check_hidden(page: Page, problems: Problems) -> None:

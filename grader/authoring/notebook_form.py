@@ -20,7 +20,7 @@ from grader.authoring.prose_rules import image_path
 from grader.authoring.quiz import parse_quiz
 from grader.authoring.targets import References
 from grader.course import Course
-from grader.hidden import load_mistakes
+from grader.loading import load_mistakes
 
 DETAILS = "<details>\n<summary>{}</summary>\n\n{}\n\n</details>"
 

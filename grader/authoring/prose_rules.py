@@ -13,7 +13,7 @@ from grader.authoring.quiz import QuizError, parse_quiz
 from grader.authoring.targets import References, targets_of
 from grader.course import Course
 from grader.errors import AuthoringError
-from grader.hidden import load_mistakes
+from grader.loading import load_mistakes
 
 STRAY = re.compile(r"^[ ]*(?P<fence>:{3,}.*)$", re.MULTILINE)
 UNSHOWABLE = {

@@ -10,7 +10,8 @@ from typing import Any
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
 from grader.grading.matching import slots_of
-from grader.hidden import HiddenCheck, load_checks
+from grader.hidden import HiddenCheck
+from grader.loading import load_checks
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Literal
 
 from grader.course import Chapter
 from grader.errors import AuthoringError
-from grader.hidden import HiddenCheck, load_alternatives, load_mistakes, load_module
+from grader.hidden import HiddenCheck
+from grader.loading import load_alternatives, load_mistakes, load_module
 from grader.proving.material import CodeCell
 from grader.proving.mutants import make_mutants
 

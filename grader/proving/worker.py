@@ -19,7 +19,8 @@ from typing import Any
 from grader.course import Chapter, load_course
 from grader.errors import AuthoringError, CourseError
 from grader.grading.shortcuts import forbidden_use
-from grader.hidden import HiddenCheck, load_checks
+from grader.hidden import HiddenCheck
+from grader.loading import load_checks
 from grader.proving.candidates import Candidate, all_candidates
 from grader.proving.forks import Job, run_forked
 from grader.proving.material import CodeCell

@@ -1,5 +1,7 @@
 """Verdicts: points come from a positive verdict and from nothing else."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -11,13 +13,12 @@ from grader.hidden import (
     Verdict,
     decide,
     draw_cases,
-    load_checks,
-    load_mistakes,
     probe_source,
     right,
     seed_for,
     wrong,
 )
+from grader.loading import load_checks, load_mistakes
 
 
 class Double(HiddenCheck):
@@ -169,7 +170,9 @@ def test_checks_are_found_by_label_in_order(tmp_path):
 
 def test_reading_a_chapters_files_leaves_nothing_beside_them(tmp_path):
     (tmp_path / "hidden.py").write_text(GOOD)
+    before = sys.dont_write_bytecode
     load_checks(tmp_path / "hidden.py")
+    assert sys.dont_write_bytecode == before
     assert [path.name for path in tmp_path.iterdir()] == ["hidden.py"]
 
 
