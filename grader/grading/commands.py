@@ -198,6 +198,7 @@ def report(
 
     from grader.course import find_root, load_course
     from grader.errors import UsageError
+    from grader.files import write_whole
     from grader.grading.classroom import open_classroom
     from grader.grading.report import as_csv, as_table, chapter_report, course_report, draw_chart
 
