@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from byhand.bpe import BytePairTokenizer, tokenizer, train_bpe
-from byhand.bpe.words import WORD, count_words, cut_pieces, from_visible, split_specials, to_visible
+from byhand.bpe.words import WORD, count_words, cut_pieces, cut_words, from_visible, split_specials, to_visible
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -244,3 +244,11 @@ def test_every_byte_has_a_visible_character_of_its_own():
     assert from_visible(to_visible(every)) == every
     with pytest.raises(ValueError, match="stands for no byte"):
         from_visible("日")
+
+
+def test_ascii_words_are_cut_as_all_others_are():
+    rng = random.Random(1)
+    characters = [*map(chr, range(128)), *"   \n\n\t''sdmtlvre019aAzZ"]
+    for _ in range(5_000):
+        text = "".join(rng.choices(characters, k=rng.randint(1, 14)))
+        assert cut_words(text) == WORD.findall(text), repr(text)

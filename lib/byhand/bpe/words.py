@@ -20,8 +20,20 @@ WORD = regex.compile(r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+
 _SPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _PIECE = re.compile(f" ?[^{_SPACE}]+|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+")
 
-cut_words: Callable[[str], list[str]] = WORD.findall
-"""The words of a text; joined they are the text again."""
+# The same cut where all characters are ASCII: the standard library's engine takes half the time there. Its white space
+# has four control characters more, so the classes are spelled out.
+_ASCII_WORD = re.compile(
+    r"'(?:[sdmt]|ll|ve|re)| ?[A-Za-z]+| ?[0-9]+| ?[^\t-\r A-Za-z0-9]+|[\t-\r ]+(?![^\t-\r ])|[\t-\r ]+"
+).findall
+
+
+def cut_words(text: str) -> list[str]:
+    """The words of a text; joined they are the text again.
+
+    >>> cut_words("It's 1 bee.")
+    ['It', "'s", ' 1', ' bee', '.']
+    """
+    return _ASCII_WORD(text) if text.isascii() else WORD.findall(text)
 
 
 cut_pieces: Callable[[str], list[str]] = _PIECE.findall
