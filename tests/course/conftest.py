@@ -2,6 +2,7 @@
 
 import functools
 import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -34,6 +35,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test that asks for `room` runs once for each chapter of course.toml."""
     if "room" in metafunc.fixturenames:
         metafunc.parametrize("room", [chapter.id for chapter in COURSE.chapters], indirect=True)
+
+
+ONE_PARSER = threading.Lock()
+"""Python before 3.11.5 raises SystemError when two threads are in `ast.parse` (CPython issue 106905)."""
 
 
 @dataclass
@@ -79,6 +84,10 @@ class Room:
 
     def plan(self, data: bytes, experiments: bool = False) -> tuple[Plan, Judgement]:
         """A submission's plan; grading passes over the author's experiments, students and the book do not."""
+        with ONE_PARSER:
+            return self._plan(data, experiments)
+
+    def _plan(self, data: bytes, experiments: bool) -> tuple[Plan, Judgement]:
         cells, _ = read_loosely(data)
         prepared = rebuild(self.assignment.skeleton, cells)
         if experiments:
@@ -96,7 +105,8 @@ class Room:
         plain = [cell for cell in plan.cells if cell.id in own]
         readers = [cell.source for cell in plan.cells if cell.id not in own]
         answered = [name for check in self.assignment.hidden.values() for name in check.uses]
-        parts = needed_parts([cell.source for cell in plain], readers, answered)
+        with ONE_PARSER:
+            parts = needed_parts([cell.source for cell in plain], readers, answered)
         shorter = {cell.id: replace(cell, source=part) for cell, part in zip(plain, parts, strict=True)}
         budget = replace(plan.budget, cell_seconds=plan.budget.cell_seconds / 2)
         cells = tuple(shorter.get(cell.id, cell) for cell in plan.cells)
