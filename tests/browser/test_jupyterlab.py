@@ -126,7 +126,11 @@ def run_all(page: Page, path: Path) -> dict[str, str]:
     for _ in range(PATIENCE // 1000):
         page.wait_for_timeout(1000)
         page.keyboard.press("Control+s")
-        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if "outputs" in cell]
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:  # the server writes in place, and this is the middle of it
+            continue
+        cells = [cell for cell in saved["cells"] if "outputs" in cell]
         if cells[-1]["execution_count"] == len(cells):
             return {cell["id"]: json.dumps(cell["outputs"]) for cell in cells}
     pytest.fail("the notebook did not run to its end")
