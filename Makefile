@@ -52,8 +52,9 @@ format: $(READY) ## let ruff rewrite what it can
 book: $(READY) ## build/book/site: the published pages
 	@course book
 
-bench: $(READY) ## measured ratios against peer libraries, side by side in one run
-	@pytest -s -o python_files='bench_*.py' --override-ini testpaths=tests/bench tests/bench
+bench: $(READY) ## measured ratios against peer libraries, side by side in one run (ONLY="words" for some)
+	@$(BIN)/python -m pip install --quiet -r tests/bench/requirements.txt
+	@python tests/bench/measure.py $(ONLY)
 
 checkpoints: $(READY) ## make the shipped split and tokenizer again
 	@python -m byhand.splitting
