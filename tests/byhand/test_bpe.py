@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 ODD = "a  b\n\n  c \t d\r\n e\u00a0f \u3000g\x1c h  \n  i'll don't 12 345 é日本 🙂🙂 ..!? \x00 "
 GREEK = "ἐν ἀρχῇ ἦν ὁ λόγος, καὶ ὁ λόγος ἦν πρὸς τὸν θεόν, καὶ θεὸς ἦν ὁ λόγος. " * 3
 
+OF_ODD = train_bpe(ODD + GREEK + "aa aaaa aaaaaaaa " * 9, 330)
+
 
 def random_text(seed, letters="aab  ", length=600):
     return "".join(random.Random(seed).choices(letters, k=length))
@@ -155,6 +157,19 @@ def test_text_seen_before_is_encoded_the_same(trained):
     assert mine.encode(ODD * 2) == first
     first[0] = -1
     assert mine.encode(ODD * 2)[0] != -1
+
+
+@given(
+    st.lists(st.sampled_from([*"aabc\n\t 1.é日🙂\x00\x1c\u3000", "'s", "  ", "aaa", "λόγος"]), max_size=60).map("".join)
+)
+@example(ODD + GREEK)
+@example("aaaaaaa aaaa aaa aa a")
+def test_many_new_pieces_together_get_the_ids_they_get_one_by_one(text):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizer, "MANY", 1)
+        together = BytePairTokenizer(*OF_ODD).encode(text)
+        patch.setattr(tokenizer, "MANY", 10**9)
+        assert together == BytePairTokenizer(*OF_ODD).encode(text)
 
 
 def test_a_full_memory_starts_anew_and_changes_nothing(trained, monkeypatch):

@@ -1,8 +1,8 @@
 """Encoding a text with learned merges, and decoding token ids.
 
 Holds a tokenizer that remembers the ids of every piece of text it has seen, so that repeated text costs one
-look-up a piece, and merges a new word by the lowest rank first, as training did. Leaves out streaming and
-offsets into the text. Built in chapter 2.
+look-up a piece, and merges a new word by the lowest rank first, as training did; where many words are new,
+`byhand.bpe.merging` merges them together. Leaves out streaming and offsets into the text. Built in chapter 2.
 """
 
 from collections import defaultdict
@@ -12,6 +12,7 @@ from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from byhand.bpe.merging import PairTable
 from byhand.bpe.words import cut_pieces, cut_words, split_specials
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 500_000
 """Pieces and words remembered before the memory starts anew: some 100 MB."""
+MANY = 150
+"""From so many new pieces on, encoding them together is faster than one by one."""
 
 
 class BytePairTokenizer:
@@ -84,8 +87,17 @@ class BytePairTokenizer:
             if place % 2:
                 ids.append(self._special_ids[part])
             else:
-                for found in map(self._pieces.__getitem__, cut_pieces(part)):
-                    ids.extend(found)
+                pieces = cut_pieces(part)
+                start = len(ids)
+                try:
+                    for found in map(self._pieces.__getitem__, pieces):
+                        ids.extend(found)
+                except KeyError:  # a piece that was never seen: learn all of them, then look up again
+                    del ids[start:]
+                    self._pieces.learn(set(pieces))
+                    for found in map(self._pieces.__getitem__, pieces):
+                        ids.extend(found)
+                    self._pieces.forget()
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -98,18 +110,27 @@ class BytePairTokenizer:
 
 
 class _Pieces(dict[str, list[int]]):
-    """From a piece of text to its ids, worked out when first asked for."""
+    """From a piece of text to its ids."""
 
     def __init__(self, words: "_Words") -> None:
         super().__init__()
         self.words = words
 
-    def __missing__(self, piece: str) -> list[int]:
-        ids = list(chain.from_iterable(map(self.words.__getitem__, cut_words(piece))))
-        if len(self) >= REMEMBERED:
+    def learn(self, pieces: set[str]) -> None:
+        """Work out the ids of pieces; afterwards all of them are known."""
+        new = pieces - self.keys()
+        for ascii_only in (True, False):  # apart, because one other character slows the whole cut
+            many = [piece for piece in new if piece.isascii() is ascii_only and not piece.isspace()]
+            if len(many) >= MANY:
+                self.update(zip(many, self.words.table.encode_pieces(many), strict=True))
+                new.difference_update(many)
+        for piece in new:
+            self[piece] = list(chain.from_iterable(map(self.words.__getitem__, cut_words(piece))))
+
+    def forget(self) -> None:
+        """Let the memory start anew when it has grown too large."""
+        if len(self) > REMEMBERED:
             self.clear()
-        self[piece] = ids
-        return ids
 
 
 class _Words(dict[str, list[int]]):
@@ -126,6 +147,8 @@ class _Words(dict[str, list[int]]):
         self.ids = {character[token]: id_of[token] for token in tokens}
         self.made = [(character[a] + character[b], character[a + b]) for a, b in merges]
         self.ranks = self._new_ranks()
+        pairs = [(ord(pair[0]), ord(pair[1])) for pair, _ in self.made]
+        self.table = PairTable(pairs, [ord(made) for _, made in self.made], list(self.ids.values()))
 
     def _new_ranks(self) -> defaultdict[str, int]:
         """From a pair to its rank; pairs that are never merged get a rank behind all others."""
