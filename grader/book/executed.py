@@ -1,4 +1,4 @@
-"""Run a chapter's notebook, once: its outputs are kept until code, library or packages change."""
+"""Run a chapter's notebook, once: its outputs are kept until code, packages or its part of the library change."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ def execute(course: Course, chapter: Chapter, notebook: Any, announce: Announce 
         long.
     """
     folder = course.build / "book" / "executed"
-    kept = folder / f"{chapter.id}-{cache_key(course, notebook)}.json"
+    kept = folder / f"{chapter.id}-{cache_key(course, chapter, notebook)}.json"
     if kept.is_file():
         row = json.loads(kept.read_text(encoding="utf-8"))
         return Run(row["outputs"], row["seconds"], cached=True)
@@ -61,15 +61,15 @@ def _cpu_seconds() -> float:
     return times.children_user + times.children_system
 
 
-def cache_key(course: Course, notebook: Any) -> str:
-    """Everything that decides what the cells print: their code, the kernel, the packages, the library."""
+def cache_key(course: Course, chapter: Chapter, notebook: Any) -> str:
+    """What decides what the cells print: their code, the kernel, the packages, the library they may import."""
     digest = hashlib.sha256()
     digest.update(notebook.metadata.get("kernelspec", {}).get("name", "python3").encode())
     for cell in code_cells(notebook):
         digest.update(b"\0cell\0" + MARKER.sub("", cell.source).strip("\n").encode())
     pins = course.root / "constraints.txt"
     digest.update(pins.read_bytes() if pins.is_file() else b"")
-    for relative in course.library_files():
+    for relative in course.library_files(chapter):
         digest.update(b"\0file\0" + relative.as_posix().encode() + b"\0")
         digest.update((course.library_root / relative).read_bytes())
     return digest.hexdigest()[:20]

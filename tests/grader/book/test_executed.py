@@ -27,7 +27,7 @@ def edit(path: Path, before: str, after: str) -> None:
 def test_outputs_are_kept_until_code_or_library_or_packages_change(course: Course) -> None:
     chapter = course.chapters[0]
     notebook = book_notebook(course, chapter)
-    key = cache_key(course, notebook)
+    key = cache_key(course, chapter, notebook)
     seen: list[tuple[int, int]] = []
     first = execute(course, chapter, notebook, lambda done, total: seen.append((done, total)))
     assert seen == [(done, 5) for done in range(6)]
@@ -40,13 +40,15 @@ def test_outputs_are_kept_until_code_or_library_or_packages_change(course: Cours
     assert again.seconds == pytest.approx(first.seconds)
 
     instructors = book_notebook(course, chapter, with_solutions=True)
-    assert cache_key(course, instructors) == key, "both editions share their outputs"
+    assert cache_key(course, chapter, instructors) == key, "both editions share their outputs"
+    edit(course.root / "lib/tinylib/sharing.py", '"""', '"""Now: ')
+    assert cache_key(course, chapter, notebook) == key, "a later module decides nothing"
     edit(course.root / "lib/tinylib/__init__.py", "The floor of", "The ground floor of")
-    library = cache_key(course, notebook)
+    library = cache_key(course, chapter, notebook)
     (course.root / "constraints.txt").write_text("numpy==1\n", encoding="utf-8")
-    packages = cache_key(course, notebook)
+    packages = cache_key(course, chapter, notebook)
     edit(chapter.page, "total += number", "total = total + number")
-    assert len({key, library, packages, cache_key(course, book_notebook(course, chapter))}) == 4
+    assert len({key, library, packages, cache_key(course, chapter, book_notebook(course, chapter))}) == 4
 
 
 def test_a_failing_cell_stops_the_build_with_its_place_and_error_even_where_students_may_fail(
