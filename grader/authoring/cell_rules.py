@@ -3,6 +3,7 @@
 import ast
 import re
 
+from grader.authoring.cell_names import parse_cell
 from grader.authoring.page import OTHER_TAGS, POINTS, ROLES, Cell, Page, counted
 from grader.authoring.problems import Problems
 
@@ -196,17 +197,9 @@ def without_solution(source: str) -> str:
 
 
 def syntax_tree(source: str) -> ast.Module | None:
-    """The parsed cell, or None. Lines that only IPython understands (`%time`, `!ls`) are translated first."""
+    """The parsed cell, or None."""
     try:
-        return ast.parse(source)
-    except SyntaxError:
-        if not re.search(r"^\s*[%!]|\?\s*$", source, re.MULTILINE):
-            return None
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    try:
-        translated: str = TransformerManager().transform_cell(source)
-        return ast.parse(translated)
+        return parse_cell(source)
     except SyntaxError:
         return None
 

@@ -2,11 +2,10 @@
 
 import ast
 
+from grader.authoring.cell_names import bound_names, outer_names
 from grader.authoring.cell_rules import syntax_tree
 from grader.authoring.page import Page
 from grader.authoring.problems import Problems
-
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def check_experiments(page: Page, problems: Problems) -> None:
@@ -17,7 +16,7 @@ def check_experiments(page: Page, problems: Problems) -> None:
         tree = syntax_tree(cell.source) if cell.kind == "code" else None
         if tree is None:
             continue
-        names = _bound(tree)
+        names = {name for node in tree.body for name in bound_names(node)}
         if "experiment" in cell.tags:
             measured.update(dict.fromkeys(names - bound, cell.line))
             if cell.role is not None:
@@ -28,11 +27,11 @@ def check_experiments(page: Page, problems: Problems) -> None:
                     "take the tag `experiment` away",
                 )
             continue
-        for name, line in sorted(_read(tree).items()):
-            if name in measured and name not in names:
+        for name in sorted(outer_names(cell.source)):
+            if name in measured:
                 problems.add(
                     page.path,
-                    cell.line + line - 1,
+                    cell.line + _first_line(name, tree) - 1,
                     f"reads {name}, which only the experiment on line {measured[name]} binds",
                     "grading passes over experiments: tag this cell `experiment` too, or bind the name before",
                 )
@@ -41,22 +40,5 @@ def check_experiments(page: Page, problems: Problems) -> None:
             measured.pop(name, None)
 
 
-def _bound(tree: ast.Module) -> set[str]:
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    names |= {node.name for node in ast.walk(tree) if isinstance(node, DEFINITIONS)}
-    names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    return names | {
-        (alias.asname or alias.name).split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-
-
-def _read(tree: ast.Module) -> dict[str, int]:
-    """The names that are read, each with its first line in the cell."""
-    found: dict[str, int] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            found[node.id] = min(node.lineno, found.get(node.id, node.lineno))
-    return found
+def _first_line(name: str, tree: ast.Module) -> int:
+    return min((node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name), default=1)

@@ -52,7 +52,7 @@ def _parse(source: str) -> ast.Module:
     lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
     try:
         return ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):  # the last: CPython before 3.11.5
         return ast.Module([], [])
 
 

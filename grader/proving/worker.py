@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from grader.authoring.cell_names import bound_names, parse_cell
 from grader.course import Chapter, load_course
 from grader.errors import AuthoringError, CourseError
 from grader.grading.shortcuts import forbidden_use
@@ -24,7 +25,7 @@ from grader.loading import load_checks
 from grader.proving.candidates import Candidate, all_candidates
 from grader.proving.forks import Job, run_forked
 from grader.proving.material import CodeCell
-from grader.proving.slicing import bound_names, needed_parts, parse
+from grader.proving.slicing import needed_parts
 from grader.proving.trial import Drawn, Namespace, draw, in_words, run_text, try_candidate
 
 PATIENCE = 5
@@ -153,7 +154,7 @@ class _Page:
 
 
 def _defined(solution: str) -> set[str]:
-    return {name for node in parse(solution).body for name in bound_names(node)}
+    return {name for node in parse_cell(solution).body for name in bound_names(node)}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Of a page's untagged cells only what the exercises read is run."""
 
-from grader.proving.slicing import bound_names, needed_parts, parse
+from grader.authoring.cell_names import bound_names, parse_cell
+from grader.proving.slicing import needed_parts
 
 
 def test_imports_stay_and_an_experiment_goes():
@@ -35,7 +36,7 @@ def test_a_compound_statement_is_kept_whole():
 
 def test_names_inside_functions_and_comprehensions_are_not_bound_outside():
     code = "def f(a):\n    inner = a\nb = [x for x in a]\nc = lambda z: z"
-    assert {name for node in parse(code).body for name in bound_names(node)} == {"f", "b", "c"}
+    assert {name for node in parse_cell(code).body for name in bound_names(node)} == {"f", "b", "c"}
 
 
 def test_magics_can_be_read():
