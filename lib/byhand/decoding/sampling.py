@@ -45,17 +45,37 @@ def sample(
     >>> sample(torch.tensor([[0.0, 9.0, 8.0]]), temperature=0.7, top_k=1, top_p=None, rng=rng)
     tensor([1])
     """
+    probs = distribution(logits, temperature, top_k, top_p)
+    return greedy(_require_drawable(probs)) if temperature == 0 else draw(probs, rng)
+
+
+def distribution(
+    logits: Float[Tensor, "*batch vocab"],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Float[Tensor, "*batch vocab"]:
+    """The probabilities that `sample` draws from, in single precision at least.
+
+    At temperature 0 all is on the token that `greedy` picks.
+
+    Raises:
+        ValueError: as `sample`.
+
+    >>> distribution(torch.tensor([0.5, 0.3, 0.2]).log(), top_k=2)
+    tensor([0.6250, 0.3750, 0.0000])
+    """
     if not temperature >= 0:
         raise ValueError(f"temperature must be 0 or more, got {temperature}; 0 picks the largest logit")
-    kept = logits if top_k is None else top_k_filter(logits, top_k)
-    if temperature == 0:
-        return greedy(kept)
-    # The largest logit becomes 0, so that a tiny temperature cannot overflow. Drawn in single precision at least.
-    kept = kept.to(torch.promote_types(kept.dtype, torch.float32))
-    kept = (kept - kept.amax(dim=-1, keepdim=True)) / temperature
+    kept = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    # The largest logit becomes 0, so that a tiny temperature cannot overflow.
+    kept = kept - kept.amax(dim=-1, keepdim=True)
+    kept = top_k_filter(kept, 1) if temperature == 0 else kept / temperature
+    if top_k is not None:
+        kept = top_k_filter(kept, top_k)
     if top_p is not None:
         kept = top_p_filter(kept, top_p)
-    return draw(kept.softmax(dim=-1), rng)
+    return kept.softmax(dim=-1)
 
 
 def draw(probs: Float[Tensor, "batch vocab"], rng: torch.Generator) -> Int[Tensor, " batch"]:
@@ -65,14 +85,7 @@ def draw(probs: Float[Tensor, "batch vocab"], rng: torch.Generator) -> Int[Tenso
         ValueError: when a row is not a distribution: a NaN, as where every logit was minus infinity, or nothing
             above zero.
     """
-    usable = (probs >= 0).all(dim=-1) & (probs > 0).any(dim=-1)
-    if not bool(usable.all()):
-        row = int((~usable).nonzero()[0])
-        raise ValueError(
-            f"row {row} has no token that could be drawn: its logits are NaN or all minus infinity; "
-            "a processor forbids every token, or the model overflowed"
-        )
-    return torch.multinomial(probs, 1, generator=rng).squeeze(-1)
+    return torch.multinomial(_require_drawable(probs), 1, generator=rng).squeeze(-1)
 
 
 @dataclass(frozen=True)
@@ -97,3 +110,14 @@ class Sampler:
     def __call__(self, logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
         """Draw a token for each row."""
         return sample(logits, self.temperature, self.top_k, self.top_p, self.rng)
+
+
+def _require_drawable(probs: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch vocab"]:
+    usable = (probs >= 0).all(dim=-1) & (probs > 0).any(dim=-1)
+    if not bool(usable.all()):
+        row = int((~usable).nonzero()[0])
+        raise ValueError(
+            f"row {row} has no token that could be drawn: its logits are NaN or all minus infinity; "
+            "a processor forbids every token, or the model overflowed"
+        )
+    return probs
