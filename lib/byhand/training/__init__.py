@@ -1,0 +1,37 @@
+"""Training a model: one update, the loop around it, and everything a long run needs.
+
+- `byhand.training.step`: one update, the learning rate, clipping, the loss of the next token.
+- `byhand.training.evaluation`: the loss on held-out text.
+- `byhand.training.optimizers`: AdamW and Muon.
+- `byhand.training.config`: the settings of a run.
+- `byhand.training.loop`: the loop: schedule, parts of batches, precision, checkpoints, several processes.
+- `byhand.training.history`: the record of a run and its curve.
+- `byhand.training.saving`: files that are there whole or not at all.
+- `byhand.training.distributed`: one process or several under torchrun.
+
+`python -m byhand.training` trains a GPT from the command line. Leaves out other objectives than the next token
+(chapter 5), loss scaling for fp16 (chapter 15) and models larger than one device. Built in chapter 4.
+"""
+
+from byhand.training.config import TrainingConfig
+from byhand.training.evaluation import evaluate, evaluating, heldout_loss
+from byhand.training.history import History
+from byhand.training.loop import train
+from byhand.training.optimizers import AdamW, Muon, make_optimizers
+from byhand.training.step import clip_gradients, lr_at, next_token_loss, train_step
+
+__all__ = [
+    "AdamW",
+    "History",
+    "Muon",
+    "TrainingConfig",
+    "clip_gradients",
+    "evaluate",
+    "evaluating",
+    "heldout_loss",
+    "lr_at",
+    "make_optimizers",
+    "next_token_loss",
+    "train",
+    "train_step",
+]
