@@ -68,9 +68,9 @@ def distribution(
     if not temperature >= 0:
         raise ValueError(f"temperature must be 0 or more, got {temperature}; 0 picks the largest logit")
     kept = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    # The largest logit becomes 0, so that a tiny temperature cannot overflow.
+    # The largest logit becomes 0, and the temperature no denormal, so that the division cannot give a NaN.
     kept = kept - kept.amax(dim=-1, keepdim=True)
-    kept = top_k_filter(kept, 1) if temperature == 0 else kept / temperature
+    kept = top_k_filter(kept, 1) if temperature == 0 else kept / max(temperature, torch.finfo(kept.dtype).tiny)
     if top_k is not None:
         kept = top_k_filter(kept, top_k)
     if top_p is not None:
