@@ -6,7 +6,8 @@ an argument. Built in chapter 8.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import SupportsInt, TextIO
+from io import TextIOBase
+from typing import SupportsInt
 
 from byhand.decoding.stopping import cut_at
 
@@ -58,7 +59,7 @@ def _stream_text(
         yield text[shown:]
 
 
-def print_text(pieces: Iterable[str], file: TextIO | None = None) -> str:
+def print_text(pieces: Iterable[str], file: TextIOBase | None = None) -> str:
     """Write each piece at once, to the screen unless a file is given, then a new line; return the whole text."""
     out = sys.stdout if file is None else file
     text = ""
