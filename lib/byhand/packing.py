@@ -119,7 +119,7 @@ def pack(docs: Sequence[Sequence[int]], seq: int) -> Packed:
 
     def filled(parts: list[list[list[int]]], empty: int) -> Int[Tensor, "rows seq"]:
         lines = [list(chain.from_iterable(row)) for row in parts]
-        return torch.tensor([line + [empty] * (seq - len(line)) for line in lines]).view(-1, seq)
+        return torch.tensor([line + [empty] * (seq - len(line)) for line in lines], dtype=torch.long).view(-1, seq)
 
     return Packed(
         filled([[list(doc) for doc in row] for row in rows], 0),
@@ -175,7 +175,7 @@ class Rows:
     [0, 1, 2, 3, 4, 5]
     """
 
-    def __init__(self, *tensors: Shaped[Tensor, "rows ..."], seed: int = 0) -> None:
+    def __init__(self, *tensors: Shaped[Tensor, "_ ..."], seed: int = 0) -> None:
         lengths = {len(tensor) for tensor in tensors}
         if len(lengths) != 1 or 0 in lengths:
             raise ValueError(f"need tensors of one length above 0, got lengths {[len(t) for t in tensors]}")

@@ -4,7 +4,8 @@
 - `byhand.training.evaluation`: the loss on held-out text.
 - `byhand.training.optimizers`: AdamW and Muon.
 - `byhand.training.config`: the settings of a run.
-- `byhand.training.loop`: the loop: schedule, parts of batches, precision, checkpoints, several processes.
+- `byhand.training.loop`: the loop over the updates, with its progress bar.
+- `byhand.training.run`: what an update does: parts of batches, precision, schedule, checkpoints.
 - `byhand.training.history`: the record of a run and its curve.
 - `byhand.training.saving`: files that are there whole or not at all.
 - `byhand.training.distributed`: one process or several under torchrun.

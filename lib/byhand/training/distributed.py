@@ -53,8 +53,9 @@ class Processes:
             return model
         from torch.nn.parallel import DistributedDataParallel
 
-        # A parameter that the loss does not reach would make the others wait for ever: they are told.
-        return DistributedDataParallel(model, device_ids=None if self.device is None else [self.device])
+        return DistributedDataParallel(
+            model, device_ids=None if self.device is None else [self.device], gradient_as_bucket_view=True
+        )
 
 
 @contextmanager
