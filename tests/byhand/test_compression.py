@@ -4,7 +4,7 @@ import pytest
 from byhand.bpe import BytePairTokenizer
 from byhand.compression import compression
 
-TEXT = "Ça va?  naïve 🙂 déjà"  # 21 characters, 28 bytes, 5 words
+TEXT = "Ça va?  naïve 🙂 déjà"  # 20 characters, 27 bytes, 5 words
 
 
 def test_bytes_are_counted_and_not_characters():
