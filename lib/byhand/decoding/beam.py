@@ -140,10 +140,11 @@ def beam_generate(
         with torch.no_grad():
             logits = require_logits(step(ids), len(ids))
             values, tokens = _best_tokens(logits, 2 * n_beams, ids, process)  # (batch * beams, m)
-        totals = (scores.unsqueeze(-1) + values.view(batch, beams, -1)).flatten(1)
+        per_beam = values.shape[-1]
+        totals = (scores.unsqueeze(-1) + values.view(batch, beams, per_beam)).flatten(1)
         totals, places = (part[:, : 2 * n_beams] for part in totals.sort(dim=-1, descending=True, stable=True))
-        parents = places // values.shape[-1]
-        tokens = tokens.view(batch, -1).gather(1, places).to(prefix)
+        parents = places // per_beam
+        tokens = tokens.view(batch, beams * per_beam).gather(1, places).to(prefix)
         grown = torch.cat([running[row, parents], tokens.unsqueeze(-1)], dim=-1)
 
         ends = torch.full_like(tokens, length == max_new, dtype=torch.bool)
@@ -172,9 +173,12 @@ def beam_generate(
         if reorder is not None:
             reorder((row * beams + parents[row, going]).flatten())
     best = finished_scores[:, 0]
-    if bool((best == -math.inf).any()):
-        hopeless = int((best == -math.inf).nonzero()[0])
-        raise ValueError(f"row {hopeless} has no continuation: every token was given minus infinity")
+    hopeless = ~(best > -math.inf)
+    if bool(hopeless.any()):
+        raise ValueError(
+            f"row {int(hopeless.nonzero()[0])} has no continuation: its logits are NaN or all minus infinity; "
+            "a processor forbids every token, or the model overflowed"
+        )
     longest = int(lengths[:, 0].max()) if batch else 0
     return finished[:, 0, : start + longest], best
 
