@@ -80,7 +80,7 @@ def test_zero_shot_is_few_shot_without_demonstrations():
 
 @pytest.mark.parametrize("text", ["{question}", "{answer} {question}", "{question} {answer} {answer}", ""])
 def test_a_template_without_its_two_places_is_refused(text):
-    with pytest.raises(ValueError, match="needs {question} and then {answer}, once each"):
+    with pytest.raises(ValueError, match=r"needs \{question\} and then \{answer\}, once each"):
         Template(text)
 
 

@@ -23,6 +23,8 @@ LONGEST = 200
 """Characters of an expression: a deeper tree could exhaust Python's stack."""
 LARGEST_POWER = 1_000
 """Of base and of exponent: `9**9**9` would take hours and gigabytes."""
+LARGEST = 10**300
+"""Of any number on the way: beyond it floats are infinite, and integers too long to be written."""
 
 
 def calculate(expression: str) -> str:
@@ -56,7 +58,7 @@ def calculate(expression: str) -> str:
 def _value(node: ast.expr, expression: str) -> Number:
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return number
+            return _bounded(number)
         case ast.UnaryOp(op=sign, operand=operand) if type(sign) in _UNARY:
             return _UNARY[type(sign)](_value(operand, expression))
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _BINARY:
@@ -66,6 +68,12 @@ def _value(node: ast.expr, expression: str) -> Number:
             result = _BINARY[type(sign)](a, b)
             if isinstance(result, complex):
                 raise ValueError(f"{a}**{b} is no real number")
-            return result
+            return _bounded(result)
     part = ast.get_source_segment(expression.strip(), node)
     raise ValueError(f"the calculator knows numbers, + - * / // % ** and parentheses, not {part!r}")
+
+
+def _bounded(number: Number) -> Number:
+    if not abs(number) <= LARGEST:
+        raise OverflowError
+    return number

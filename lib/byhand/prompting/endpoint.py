@@ -121,21 +121,24 @@ class EndpointModel:
         if self._client is None:
             key = self._api_key or NO_KEY
             self._client = openai.OpenAI(base_url=self.url, api_key=key, timeout=self.timeout, max_retries=self.retries)
+        create = self._client.chat.completions.create if self.chat else self._client.completions.create
         try:
-            if self.chat:
-                answer = self._client.chat.completions.create(**request)
-                written = answer.choices[0].message.content if answer.choices else None
-            else:
-                answer = self._client.completions.create(**request)
-                written = answer.choices[0].text if answer.choices else None
+            answer = create(**request)
         except openai.OpenAIError as error:
             raise EndpointError(self._explain(error)) from error
-        if written is None:
+        except ValueError as error:
+            raise EndpointError(f"{self.url} did not answer in OpenAI's protocol: is it the right address?") from error
+        try:
+            # The client checks no types, so what a server leaves out is missing here.
+            written = answer.choices[0].message.content if self.chat else answer.choices[0].text
+        except (AttributeError, IndexError, TypeError):
+            written = None
+        if not isinstance(written, str):
             raise EndpointError(
                 f"{self.url} answered without a completion: the model {self.model!r} may not be made for "
                 f"{'chats; try chat=False' if self.chat else 'plain text; try chat=True'}"
             )
-        return str(written)
+        return written
 
     def _explain(self, error: Exception) -> str:
         import openai
@@ -159,7 +162,7 @@ class EndpointModel:
                 return f"{self.url} takes no more requests for now: wait, or raise retries (now {self.retries})"
             case openai.APIStatusError():
                 return f"{self.url} answered with status {error.status_code}: {error.message}"
-        return f"{self.url} gave an answer that is not in OpenAI's protocol: {error}"
+        return f"{self.url} did not answer in OpenAI's protocol: {error}"
 
     def _names_served(self) -> str:
         import openai
