@@ -19,7 +19,9 @@ Distributions = Callable[[Int[Tensor, " seq"]], Float[Tensor, "rows vocab"]]
 """From ids to probabilities: row -1 is the distribution after all the ids, row -2 that after all but the last."""
 
 
-def speculative_step(p: Float[Tensor, " vocab"], q: Float[Tensor, " vocab"], rng: torch.Generator) -> tuple[int, bool]:
+def speculative_step(
+    p: Float[Tensor, " vocab"], q: Float[Tensor, " draft_vocab"], rng: torch.Generator
+) -> tuple[int, bool]:
     """Draw one token whose distribution is `p`, by way of a guess drawn from `q`; say whether the guess was kept.
 
     The guess x is kept with probability min(1, p(x) / q(x)), so over all guesses with the sum of min(p, q).
