@@ -104,7 +104,7 @@ def test_new_instructions_differ_from_the_pool_and_from_each_other():
         "Draw a cat",
     ]
     before = list(pool)
-    assert self_instruct_filter(pool, candidates) == ["Write a poem on snow"]
+    assert self_instruct_filter(pool, candidates) == ["Write a poem about snow"]
     assert pool == before
     assert self_instruct_filter([], ["a b c d", "a b x y"], threshold=0.5) == ["a b c d"], "0.5 is too much"
     assert self_instruct_filter([], ["a b c d", "a b x y"], threshold=0.51) == ["a b c d", "a b x y"]
