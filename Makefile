@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CLASS ?= class
+SCALE ?= 1
 export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -56,9 +57,10 @@ bench: $(READY) ## measured ratios against peer libraries, side by side in one r
 	@$(BIN)/python -m pip install --quiet -r tests/bench/requirements.txt
 	@python tests/bench/measure.py $(ONLY)
 
-checkpoints: $(READY) ## make the shipped split and tokenizer again
+checkpoints: $(READY) ## make the shipped split, tokenizer and small models again (an hour; SCALE=4 trains longer)
 	@python -m byhand.splitting
 	@python -m byhand.corpora.tokenizer
+	@OMP_NUM_THREADS=1 python -m byhand.training.recipes --scale $(SCALE)
 
 lab: $(READY) ## JupyterLab on the student notebooks
 	@jupyter lab --notebook-dir chapters
