@@ -30,8 +30,8 @@ def shift_right(targets: Int[Tensor, "batch seq"], bos: int, pad: int) -> Int[Te
 
 def seq2seq_loss(
     model: Callable[[Tensor, Tensor, Tensor], Tensor],
-    src: Int[Tensor, "batch src"],
-    tgt: Int[Tensor, "batch tgt"],
+    src: Int[Tensor, "sources src"],
+    tgt: Int[Tensor, "targets tgt"],
     bos: int,
     pad: int,
 ) -> Float[Tensor, ""]:

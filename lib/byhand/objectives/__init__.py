@@ -19,6 +19,7 @@ from byhand.objectives.batches import (
     pad_rows,
     prefix_batch,
     span_batch,
+    summed_loss,
 )
 from byhand.objectives.masking import mlm_corrupt, mlm_corrupt_spans
 from byhand.objectives.noise import (
@@ -53,5 +54,6 @@ __all__ = [
     "span_batch",
     "span_corrupt",
     "span_mask",
+    "summed_loss",
     "text_infill",
 ]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence, Set
 from typing import Generic, TypeVar
 
 import torch
-from jaxtyping import Bool, Int
-from torch import Tensor
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
 from byhand.objectives.masking import mlm_corrupt, mlm_corrupt_spans
 from byhand.objectives.prefix import prefix_lm_mask
@@ -190,6 +190,20 @@ def prefix_batch(
     labels[torch.arange(seq) < prefixes.unsqueeze(1) - 1] = IGNORED
     masks = torch.stack([prefix_lm_mask(seq, int(prefix)) for prefix in prefixes])
     return input_ids, labels, masks & attention_mask.unsqueeze(1)
+
+
+def summed_loss(model: nn.Module, *batch: Tensor) -> tuple[Float[Tensor, ""], Int[Tensor, ""]]:
+    """The model's own `loss` of a batch, times the labels that count, and their number: as `train` wants it.
+
+    Pass it as `train(..., loss=summed_loss)` for any model whose `loss` takes these batches: `Bert`, `T5`.
+
+    Args:
+        model: has `loss(input_ids, labels, ...)`, a mean over the labels that are not -100.
+        batch: from one of the functions above.
+    """
+    count = (batch[1] != IGNORED).sum()
+    loss: Tensor = model.loss(*batch)  # type: ignore[operator]
+    return loss * count, count
 
 
 class Drawn(Generic[Example]):

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from byhand.objectives.spans import check_ids, check_rate, span_mask
+from byhand.embedding import check_ids
+from byhand.objectives.spans import check_rate, span_mask
 from byhand.packing import IGNORED
 
 MASKED, KEPT = 0.8, 0.1  # of the chosen; the rest become a random token

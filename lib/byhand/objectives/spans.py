@@ -138,17 +138,6 @@ def check_rate(p: float) -> None:
         raise ValueError(f"p must be between 0 and 1, got {p}; 15 % is 0.15")
 
 
-def check_ids(input_ids: Tensor, vocab_size: int) -> None:
-    """Refuse ids that no embedding has; on a GPU, where looking would wait for the device, torch does.
-
-    Raises:
-        ValueError: when an id is negative or not below `vocab_size`.
-    """
-    wrong = input_ids[(input_ids < 0) | (input_ids >= vocab_size)] if input_ids.device.type == "cpu" else input_ids[:0]
-    if len(wrong):
-        raise ValueError(f"ids must be from 0 to {vocab_size - 1}, got {int(wrong[0])}; is it this tokenizer's text?")
-
-
 def _below(count: int, rng: torch.Generator) -> int:
     return int(torch.randint(count, (1,), generator=rng, device=rng.device))
 
