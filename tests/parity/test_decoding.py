@@ -104,6 +104,14 @@ def test_prompts_of_different_lengths_give_what_each_gives_alone_and_what_transf
             assert mine[number, ids.shape[1] :].tolist() == alone[0, len(row) :].tolist()
 
 
+def test_beam_search_behind_prompts_of_different_lengths_is_transformers(models):
+    ids, mask = pad_left([[3, 9, 4], [7], [5, 1, 2, 8, 11], [6, 6]], PAD)
+    for model in models:
+        eos = reachable_eos(model, ids)
+        mine, _ = beam_generate(step_of(model), ids, 3, 8, eos, PAD, attention_mask=mask)
+        assert mine.tolist() == reference(model, ids, 8, eos, num_beams=3, attention_mask=mask.long()).tolist()
+
+
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])
 @pytest.mark.parametrize("alpha", [-0.5, 0.0, 0.7, 1.0, 2.0])
 def test_beam_search_is_transformers_token_for_token(models, alpha, early_stopping):

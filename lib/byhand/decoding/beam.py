@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from byhand.decoding.generation import Step, require_logits
+from byhand.decoding.generation import Step, require_logits, require_prefix
 from byhand.decoding.processors import Processor, chain
 
 EarlyStopping = bool | Literal["never"]
@@ -97,6 +97,7 @@ def beam_generate(
     alpha: float = 1.0,
     *,
     early_stopping: EarlyStopping = False,
+    attention_mask: Bool[Tensor, "batch seq"] | None = None,
     processors: Sequence[Processor] = (),
     reorder: Callable[[Int[Tensor, " rows"]], None] | None = None,
 ) -> tuple[Int[Tensor, "batch seq_new"], Float[Tensor, " batch"]]:
@@ -108,13 +109,15 @@ def beam_generate(
     Args:
         step: gives the next token's logits (rows, vocab) for ids (rows, seq).
         max_new: the most tokens that a row may grow by, `eos` included.
+        attention_mask: True at the prefix' real tokens, as `pad_left` gives it. Where it is given, `step` is
+            called with ids and mask.
         processors: applied to the log-probabilities, which are not normalised again.
         reorder: called before `step`, from the second call on, with the row of the last call that each row of the
             next one continues: this is where a cache moves its rows.
 
     Raises:
-        ValueError: when the prefix is empty, `n_beams` or `max_new` is below 1, no continuation is possible, or
-            `step` returns anything but one row of logits for each row of ids.
+        ValueError: when the prefix is empty, `n_beams` or `max_new` is below 1, a mask's row ends in padding,
+            no continuation is possible, or `step` returns anything but one row of logits for each row of ids.
 
     >>> count_up = lambda ids: torch.nn.functional.one_hot((ids[:, -1] + 1) % 6, 6).float()
     >>> ids, scores = beam_generate(count_up, torch.tensor([[0], [3]]), n_beams=2, max_new=9, eos=5)
@@ -123,8 +126,7 @@ def beam_generate(
             [3, 4, 5, 0, 0, 0]])
     """
     _require_beams(n_beams, max_new)
-    if prefix.shape[-1] == 0:
-        raise ValueError("the prefix is empty, and a model needs a token to start from: begin it with one for BOS")
+    require_prefix(prefix, attention_mask)
     batch, start = prefix.shape
     process = chain(processors) if processors else None
     row = torch.arange(batch, device=prefix.device).unsqueeze(-1)
@@ -137,8 +139,12 @@ def beam_generate(
     for length in range(1, max_new + 1):
         beams = running.shape[1]
         ids = running.flatten(0, 1)
+        inputs = [ids]
+        if attention_mask is not None:
+            grown_mask = torch.cat([attention_mask, attention_mask.new_ones(batch, length - 1)], dim=-1)
+            inputs.append(grown_mask.repeat_interleave(beams, dim=0))
         with torch.no_grad():
-            logits = require_logits(step(ids), len(ids))
+            logits = require_logits(step(*inputs), len(ids))
             values, tokens = _best_tokens(logits, 2 * n_beams, ids, process)  # (batch * beams, m)
         per_beam = values.shape[-1]
         totals = (scores.unsqueeze(-1) + values.view(batch, beams, per_beam)).flatten(1)

@@ -91,15 +91,11 @@ def stream(
     The arguments are those of `generate`, and are checked at once. The model is asked for a token only when the
     token is asked for, so leaving the loop stops the work.
     """
-    if prefix.shape[-1] == 0:
-        raise ValueError("the prefix is empty, and a model needs a token to start from: begin it with one for BOS")
+    require_prefix(prefix, attention_mask)
     if max_new < 0:
         raise ValueError(f"max_new must be 0 or more, got {max_new}")
     if max_seq is not None and max_seq < 1:
         raise ValueError(f"max_seq must be at least 1, got {max_seq}; None sets no limit")
-    if attention_mask is not None and not bool(attention_mask[:, -1].all()):
-        row = int((~attention_mask[:, -1]).nonzero()[0])
-        raise ValueError(f"row {row} of the attention mask ends in padding: pad prompts on the left (pad_left)")
     return _stream(step, prefix, max_new, pick, eos, pad, max_seq, attention_mask, chain(processors), stop)
 
 
@@ -135,6 +131,19 @@ def _stream(
             done = done | (tokens == eos)
         if stop is not None:
             done = done | stop(ids[:, : end + 1])
+
+
+def require_prefix(prefix: Int[Tensor, "*batch seq"], attention_mask: Bool[Tensor, "*batch seq"] | None = None) -> None:
+    """Refuse prompts that nothing can be appended to.
+
+    Raises:
+        ValueError: when they are empty, or padded on the right.
+    """
+    if prefix.shape[-1] == 0:
+        raise ValueError("the prefix is empty, and a model needs a token to start from: begin it with one for BOS")
+    if attention_mask is not None and not bool(attention_mask[..., -1].all()):
+        row = int((~attention_mask[..., -1]).nonzero()[0])
+        raise ValueError(f"row {row} of the attention mask ends in padding: pad prompts on the left (pad_left)")
 
 
 def require_logits(logits: Tensor, batch: int) -> Float[Tensor, "batch vocab"]:

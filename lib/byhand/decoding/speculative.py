@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from byhand.decoding.generation import require_prefix
 from byhand.decoding.sampling import distribution, draw
 
 Distributions = Callable[[Int[Tensor, " seq"]], Float[Tensor, "rows vocab"]]
@@ -88,8 +89,7 @@ def speculative_rounds(
     eos: int | None = None,
 ) -> Iterator[Round]:
     """The rounds of `speculative_decode` as they come, with the same arguments: to show, or to count."""
-    if len(prefix) == 0:
-        raise ValueError("the prefix is empty, and a model needs a token to start from: begin it with one for BOS")
+    require_prefix(prefix)
     if gamma < 1 or max_new < 0:
         raise ValueError(f"need gamma >= 1 guess a round and max_new >= 0, got gamma={gamma}, max_new={max_new}")
     return _rounds(target, draft, prefix, gamma, max_new, rng, eos)
