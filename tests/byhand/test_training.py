@@ -41,6 +41,12 @@ def model(**changes):
     return GPT(GPTConfig(**sizes), torch.Generator().manual_seed(1))
 
 
+def plain(width):
+    """A model without a configuration of its own."""
+    with torch.random.fork_rng():
+        return torch.nn.Sequential(torch.nn.Embedding(29, width), torch.nn.Linear(width, 29))
+
+
 def run(config=CONFIG, folder=None, gpt=None, batches=None, **options):
     gpt = gpt or model()
     source = batches or Windows(IDS[:350], 7)
@@ -370,12 +376,20 @@ def test_a_run_with_other_settings_or_another_model_is_refused_and_left_alone(tm
     kept = (tmp_path / CHECKPOINT).read_bytes()
     with pytest.raises(ValueError, match=r"other settings \(lr 0.01 there, 0.02 here\): choose another folder"):
         run(dataclasses.replace(CONFIG, lr=0.02), tmp_path)
-    other = model(d_model=16)
-    before = {name: weight.clone() for name, weight in other.state_dict().items()}
-    with pytest.raises(
-        ValueError, match=r"another model \(blocks.0.attention.key.bias is \(12,\) there, \(16,\) here\)"
+    for changed, words in (
+        (model(n_heads=3), "n_heads 2 there, 3 here"),
+        (model(dropout=0.0), "dropout 0.2 there, 0.0"),
     ):
-        run(folder=tmp_path, gpt=other)
+        with pytest.raises(ValueError, match=rf"other settings \({words}"):
+            run(folder=tmp_path, gpt=changed)
+    with pytest.raises(ValueError, match=r"other settings \(corpus None there, 'news' here\)"):
+        run(folder=tmp_path, about={"corpus": "news"})
+    other = plain(16)
+    before = {name: weight.clone() for name, weight in other.state_dict().items()}
+    source, folder = Windows(IDS[:350], 7), tmp_path / "plain"
+    train(plain(12), source, CONFIG, folder=folder, show=False)
+    with pytest.raises(ValueError, match=r"another model \(0.weight is \(29, 12\) there, \(29, 16\) here\): choose"):
+        train(other, source, CONFIG, folder=folder, show=False)
     assert all(torch.equal(weight, before[name]) for name, weight in other.state_dict().items())
     assert (tmp_path / CHECKPOINT).read_bytes() == kept
 
@@ -471,4 +485,4 @@ def test_the_running_mean_starts_at_the_first_value_and_follows():
 
 def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path):
     run(folder=tmp_path)
-    assert set(load_checkpoint(tmp_path / CHECKPOINT)) == {"model", "optimizers", "config", "history"}
+    assert set(load_checkpoint(tmp_path / CHECKPOINT)) == {"model", "optimizers", "settings", "history"}

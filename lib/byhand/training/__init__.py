@@ -10,7 +10,9 @@
 - `byhand.training.saving`: files that are there whole or not at all.
 - `byhand.training.distributed`: one process or several under torchrun.
 
-`python -m byhand.training` trains a GPT from the command line. Leaves out other objectives than the next token
+- `byhand.training.command`: pre-training a GPT from the command line, `python -m byhand.training`.
+
+Leaves out other objectives than the next token
 (chapter 5), loss scaling for fp16 (chapter 15) and models larger than one device. Built in chapter 4.
 """
 

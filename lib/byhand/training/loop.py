@@ -1,5 +1,6 @@
 """The training loop. Belongs to `byhand.training`. Built in chapter 4."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def train(
     heldout: Heldout | None = None,
     folder: str | Path | None = None,
     watch: Watch | None = None,
+    about: Mapping[str, object] | None = None,
     show: bool = True,
 ) -> History:
     """Train a model in place and return the record of it.
@@ -40,6 +42,7 @@ def train(
         heldout: the model's loss on other text, as `heldout_loss(ids, seq)` measures it.
         folder: for `checkpoint.pt` and `history.json`.
         watch: called with the updates made and the model after every look at held-out text, dropout off.
+        about: what else must be the same when a run goes on, besides `config` and the model's own: the corpus, say.
         show: whether to show a progress bar.
 
     Raises:
@@ -54,7 +57,7 @@ def train(
                 f"a batch of {config.batch} does not divide among {group.world} processes with "
                 f"accumulate={config.accumulate}: take a multiple of {config.accumulate * group.world}"
             )
-        run = Run(model, batches, config, loss, group, None if folder is None else Path(folder))
+        run = Run(model, batches, config, loss, group, None if folder is None else Path(folder), about or {})
         run.restore()
         with run.apart(), _Bar(config.steps, show and group.first) as bar:
             while not run.done:

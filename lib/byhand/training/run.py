@@ -7,8 +7,8 @@ repeats what it would have done, bit for bit. Belongs to `byhand.training`. Buil
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,14 @@ class Run:
         loss: Loss,
         group: Processes,
         folder: Path | None,
+        about: Mapping[str, object],
     ) -> None:
         self.model = model
         self.batches = batches
         self.config = config
         self.group = group
         self.folder = folder
+        self.settings = {**_settings_of(model), **about, **asdict(config)}
         self.device = next(model.parameters()).device
         self.trained = [weight for weight in model.parameters() if weight.requires_grad]
         self.optimizers = make_optimizers(model, config)
@@ -148,7 +150,7 @@ class Run:
         content = {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "config": asdict(self.config),
+            "settings": self.settings,
             "history": asdict(self.history),
         }
         save_checkpoint(self.folder / CHECKPOINT, content)
@@ -160,11 +162,11 @@ class Run:
             return
         path = self.folder / CHECKPOINT
         found = load_checkpoint(path)
-        own = asdict(self.config)
+        own, kept = self.settings, found["settings"]
         # How often one looks or saves changes nothing that is learned.
-        differ = [name for name in own if own[name] != found["config"].get(name) and not name.endswith("_every")]
-        if differ:
-            said = ", ".join(f"{name} {found['config'].get(name)!r} there, {own[name]!r} here" for name in differ)
+        names = [name for name in {**own, **kept} if not name.endswith("_every")]
+        if differ := [name for name in names if own.get(name) != kept.get(name)]:
+            said = ", ".join(f"{name} {kept.get(name)!r} there, {own.get(name)!r} here" for name in differ)
             raise ValueError(
                 f"{path} belongs to a run with other settings ({said}): choose another folder, or delete it"
             )
@@ -206,3 +208,9 @@ class Run:
             return contextlib.nullcontext()
         no_sync: contextlib.AbstractContextManager[Any] = self.objective.no_sync()
         return no_sync
+
+
+def _settings_of(model: nn.Module) -> dict[str, Any]:
+    """The fields of the model's own configuration, where it has one: weights of one shape can mean different models."""
+    config = getattr(model, "config", None)
+    return asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}

@@ -44,6 +44,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} is damaged or no checkpoint of a run ({reason}): delete it to start again, or restore a copy"
         ) from None
-    if not isinstance(found, dict) or not {"model", "optimizers", "config", "history"} <= set(found):
+    if not isinstance(found, dict) or not {"model", "optimizers", "settings", "history"} <= set(found):
         raise ValueError(f"{path} is no checkpoint of a run: delete it to start again, or choose another folder")
     return found
