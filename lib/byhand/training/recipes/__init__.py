@@ -47,6 +47,7 @@ class Recipe:
         draw: gives the source of batches.
         measure: what the model reaches on data that it was not trained on.
         loss: of a batch.
+        start: the shipped model whose weights it begins with, if any.
     """
 
     what: str
@@ -57,6 +58,7 @@ class Recipe:
     draw: Callable[[], Batches]
     measure: Callable[[GPT], dict]
     loss: Loss = next_token_loss
+    start: str | None = None
 
 
 def _plan(**changes: Any) -> TrainingConfig:
@@ -87,14 +89,14 @@ def _stories(what: str, steps: int, measure: Callable[[GPT], dict], **sizes: Any
     )
 
 
-def _arithmetic(minutes: int, steps: int) -> Recipe:
+def _arithmetic(minutes: int, **plan: Any) -> Recipe:
     """A recipe for a step-by-step model of some training."""
     return Recipe(
         f"Word problems of 2 to 5 steps, answered directly or step by step; about {minutes} CPU-minutes of training.",
         "byhand.corpora.word_problems without its held-out tenth, drawn anew for every update",
         lambda: word_problems.vocabulary().tokens,
         GPTConfig(len(word_problems.vocabulary()), 1024, 128, 4, 4, positions="rotary"),
-        _plan(steps=steps, batch=4),
+        _plan(batch=4, **plan),
         lambda: batches.word_problem_lines,
         results.arithmetic_results,
         batches.lines_loss,
@@ -102,7 +104,7 @@ def _arithmetic(minutes: int, steps: int) -> Recipe:
 
 
 def recipes() -> dict[str, Recipe]:
-    """Every recipe by the name of its model; a draft comes before its target, which is measured with it.
+    """Every recipe by the name of its model; a draft comes before its target, a start before what begins with it.
 
     >>> list(recipes())
     ['python-docs', 'stories-draft', 'stories', 'operations', 'arithmetic-10', 'arithmetic-20']
@@ -119,7 +121,7 @@ def recipes() -> dict[str, Recipe]:
         ),
         "stories-draft": _stories(
             "Stories from a grammar: the small draft of `stories`.",
-            1_500,
+            1_200,
             results.story_results,
             d_model=64,
             n_layers=1,
@@ -127,7 +129,7 @@ def recipes() -> dict[str, Recipe]:
         ),
         "stories": _stories(
             "Stories from a grammar whose true entropy is known.",
-            750,
+            600,
             results.target_results,
             d_model=192,
             n_layers=6,
@@ -138,12 +140,12 @@ def recipes() -> dict[str, Recipe]:
             "byhand.corpora.operations, drawn anew for every update",
             lambda: operations.vocabulary().tokens,
             GPTConfig(len(operations.vocabulary()), 64, 128, 4, 4),
-            _plan(steps=2_300, batch=56),
+            _plan(steps=1_700, batch=56),
             lambda: batches.operation_rows,
             results.operation_results,
         ),
-        "arithmetic-10": _arithmetic(10, 2_200),
-        "arithmetic-20": _arithmetic(20, 4_400),
+        "arithmetic-10": _arithmetic(10, steps=2_200),
+        "arithmetic-20": replace(_arithmetic(20, steps=2_200, lr=4e-3, seed=1), start="arithmetic-10"),
     }
 
 
@@ -172,11 +174,14 @@ def follow(
         The path of the weights.
 
     Raises:
-        ValueError: as `byhand.training.train`.
+        ValueError: as `byhand.training.train`; and as `byhand.checkpoints.read` where a start is needed.
     """
     training, run = recipe.training, runs / name
     resumed, started = run.exists(), time.process_time()
-    model = GPT(recipe.model, torch.Generator().manual_seed(training.seed)).to(device)
+    model = GPT(recipe.model, torch.Generator().manual_seed(training.seed))
+    if recipe.start is not None:
+        model.load_weights(checkpoints.read(recipe.start, folder).weights)
+    model.to(device)
     history = train(model, recipe.draw(), training, loss=recipe.loss, folder=run, show=show)
     cost = {"minutes": round(history.seconds / 60, 1), "updates": history.steps, "targets": history.targets}
     if torch.device(device).type == "cpu" and not resumed:
@@ -216,6 +221,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
             "first_batch": _fingerprint(b"".join(part.numpy().tobytes() for part in first)),
         },
         "config": asdict(recipe.model),
+        "start": recipe.start,
         "recipe": asdict(training),
     }
 
