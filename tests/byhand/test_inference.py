@@ -261,6 +261,14 @@ def test_beam_search_with_the_cache_equals_beam_search_without(n_beams, alpha):
         torch.testing.assert_close(found_scores, scores)
 
 
+def test_beams_behind_prompts_of_different_lengths_move_with_their_padding():
+    gpt = make()
+    ids, mask = decoding.pad_left([random_ids(size, seed=size).tolist() for size in (6, 2, 4)], pad=0)
+    without, _ = decoding.beam_generate(decoding.last_position(gpt), ids, 3, 8, eos=5, attention_mask=mask)
+    found, _ = beam_search(prepare(gpt, batch=9), ids, 3, 8, eos=5, attention_mask=mask)
+    assert torch.equal(found, without)
+
+
 def test_a_step_made_for_one_text_begins_the_next_anew():
     gpt, ids = make(), random_ids(1, 4)
     engine = prepare(gpt)

@@ -115,6 +115,7 @@ def beam_search(
     alpha: float = 1.0,
     *,
     early_stopping: EarlyStopping = False,
+    attention_mask: Bool[Tensor, "batch seq"] | None = None,
     processors: Sequence[Processor] = (),
 ) -> tuple[Int[Tensor, "batch seq_new"], Float[Tensor, " batch"]]:
     """`byhand.decoding.beam_generate` with a cache whose rows follow the beams: the same rows and scores.
@@ -132,6 +133,7 @@ def beam_search(
         pad,
         alpha,
         early_stopping=early_stopping,
+        attention_mask=attention_mask,
         processors=processors,
         reorder=engine.reorder,
     )
