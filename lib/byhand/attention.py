@@ -55,9 +55,9 @@ def attention(
         weights = softmax(scores)
     else:
         _check_mask(mask)
-        # A row that may look at nothing is left open for the softmax, which else divides zero by zero.
-        live = mask.any(dim=-1, keepdim=True)
-        weights = softmax(scores.masked_fill(~mask & live, -math.inf)).masked_fill(~mask, 0.0)
+        # A row that may look at nothing is 0 / 0 after the softmax: the second filling mends it, and the first one
+        # does so on the way back.
+        weights = softmax(scores.masked_fill(~mask, -math.inf)).masked_fill(~mask, 0.0)
     return weights @ value, weights
 
 

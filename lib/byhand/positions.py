@@ -101,7 +101,6 @@ def relative_buckets(
     else:
         back = (-distance).clamp(min=0)
     exact = n_buckets // 2
-    # float32, as the checkpoints were trained: float64 puts a few distances into the neighbouring bucket
     growth = torch.log(back.clamp(min=1).float() / exact) / math.log(max_distance / exact)
     ranged = (exact + (growth * (n_buckets - exact)).to(distance.dtype)).clamp(max=n_buckets - 1)
     return side + torch.where(back < exact, back, ranged)

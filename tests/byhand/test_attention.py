@@ -63,12 +63,15 @@ def test_a_query_that_may_look_at_nothing_gets_zeros_and_finite_gradients(triple
     for gradient in torch.autograd.grad(out.sum(), (query, key, value)):
         assert torch.isfinite(gradient).all()
     made = layer(dtype=dtype, bias=False)
-    x = draw(2, 5, 12).to(dtype)
+    x = draw(2, 5, 12).to(dtype).requires_grad_()
     blind = mask[..., :5]
     assert (made(x, mask=blind)[0, 2] == 0).all()
     assert torch.isfinite(made(x, mask=blind)).all()
-    no_bias_at_all = torch.zeros(1, 1, 5, 5, dtype=dtype)  # leaves the fused kernel
-    torch.testing.assert_close(made(x, mask=blind, bias=no_bias_at_all), made(x, mask=blind), rtol=0.02, atol=0.02)
+    zeros = torch.zeros(1, 1, 5, 5, dtype=dtype)  # with a bias, by another kernel
+    torch.testing.assert_close(made(x, mask=blind, bias=zeros), made(x, mask=blind), rtol=0.02, atol=0.02)
+    for settings in ({}, {"bias": zeros}):
+        for gradient in torch.autograd.grad(made(x, mask=blind, **settings).sum(), [x, *made.parameters()]):
+            assert torch.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

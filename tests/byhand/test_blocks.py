@@ -131,7 +131,7 @@ def test_a_block_is_its_parts_in_their_order(norm_first):
         expected = block.feed_forward_norm(middle + block.feed_forward(middle))
     torch.testing.assert_close(block(x, mask, causal=True), expected)
     assert block.attention_norm is not block.feed_forward_norm
-    assert block.attention_norm.eps == 0.1
+    assert block.attention_norm.eps == block.feed_forward_norm.eps == 0.1
 
 
 def test_a_block_hands_bias_and_rotation_to_its_attention():

@@ -53,9 +53,9 @@ def test_analogy_answers_with_its_own_words_only_when_asked():
 
 
 def test_ties_go_to_the_smaller_id_and_nothing_is_changed():
-    table = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+    table = torch.cat([torch.eye(2), torch.eye(2)[:1], torch.tensor([[0.0, 1.0], [0.0, 2.0]]).repeat(200, 1)])
     before = table.clone()
-    assert analogy(table, 0, 1, 2, k=2) == [3, 4]
+    assert analogy(table, 0, 1, 2, k=300) == list(range(3, 303))
     assert torch.equal(table, before)
 
 
@@ -72,5 +72,7 @@ def test_check_ids_names_the_length_that_does_not_fit():
     check_ids(torch.zeros(0, 3, dtype=torch.long), 5)
     with pytest.raises(ValueError, match="has 3 tokens, the model takes 1 to 2: cut it"):
         check_ids(torch.zeros(2, 3, dtype=torch.long), 5, max_seq=2)
-    with pytest.raises(ValueError, match="has 0 tokens, the model takes 1 to 2: start it with a token for the beginning"):
+    with pytest.raises(
+        ValueError, match="has 0 tokens, the model takes 1 to 2: start it with a token for the beginning"
+    ):
         check_ids(torch.zeros(2, 0, dtype=torch.long), 5, max_seq=2)

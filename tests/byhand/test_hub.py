@@ -173,7 +173,7 @@ def test_t5s_two_generations_and_both_sides_have_names():
     ours, unknown = hub.rename(
         {
             "encoder.block.3.layer.1.DenseReluDense.wi.weight": part,
-            "decoder.block.2.layer.2.DenseReluDense.wi_0.weight": part,
+            "decoder.block.2.layer.2.DenseReluDense.wi_0.weight": torch.ones(2, 2),
             "decoder.block.2.layer.2.DenseReluDense.wi_1.weight": part,
             "decoder.block.2.layer.1.EncDecAttention.k.weight": part,
             "decoder.block.2.layer.1.layer_norm.weight": part,
@@ -192,6 +192,7 @@ def test_t5s_two_generations_and_both_sides_have_names():
         "encoder.relative_bias.embedding.weight",
     }
     assert unknown == ["encoder.block.3.layer.2.DenseReluDense.wi.weight"]
+    assert torch.equal(ours["decoder.blocks.2.feed_forward.gate.weight"], torch.ones(2, 2))
 
 
 def test_berts_heads_have_names_only_where_the_model_has_heads():
@@ -217,6 +218,7 @@ def test_loading_fills_every_place_and_keeps_the_models_dtype():
         ({"one.weight": 1}, "not a Pair's of this config. the checkpoint lacks: second.weight. Build the model from"),
         ({"one.weight": 1, "two.weight": 2, "three.weight": 3}, "the model has no place for: three.weight"),
         ({"one.weight": 1, "two.weight": 2, "more.bias": 3}, "the model has no place for: elsewhere.bias"),
+        ({"one.weight": 1, "two.weight": 2, "two.scale": 3}, "the model has no place for: two.scale"),
         ({"three.weight": 1}, "lacks: first.weight, second.weight. the model has no place for: three.weight"),
     ],
 )
