@@ -1,5 +1,6 @@
 """The writing loop: rows end one by one, the context is cropped, text is shown whole; bad input is named."""
 
+import dataclasses
 import io
 
 import pytest
@@ -8,6 +9,7 @@ from byhand.decoding import (
     Sampler,
     StopStrings,
     any_of,
+    beam_generate,
     cut_at,
     generate,
     last_position,
@@ -16,6 +18,7 @@ from byhand.decoding import (
     stream,
     stream_text,
 )
+from byhand.gpt import GPT, GPTConfig
 
 VOCAB, EOS, PAD = 7, 5, 6
 
@@ -142,6 +145,21 @@ def test_last_position_gives_padded_rows_the_positions_of_rows_without_padding()
     ids, mask = pad_left([[1, 2, 3, 4], [5, 1]], 0)
     torch.testing.assert_close(step(ids, mask)[1:], step(ids[1:, 2:]))
     torch.testing.assert_close(step(ids, mask)[:1], step(ids[:1]))
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_a_gpt_writes_the_same_for_prompts_together_and_alone(positions):
+    config = dataclasses.replace(GPTConfig.tiny(), positions=positions, vocab_size=VOCAB)
+    step = last_position(GPT(config, torch.Generator().manual_seed(0)).double().eval())
+    prompts = [[1, 2, 3, 0, 4], [4], [2, 2, 6]]
+    ids, mask = pad_left(prompts, PAD)
+    together = generate(step, ids, 8, attention_mask=mask)
+    beams, _ = beam_generate(step, ids, 3, 8, attention_mask=mask)
+    for row, beam, prompt in zip(together, beams, prompts, strict=True):
+        alone = torch.tensor([prompt])
+        assert row[5:].tolist() == generate(step, alone, 8)[0, len(prompt) :].tolist()
+        assert beam[5:].tolist() == beam_generate(step, alone, 3, 8)[0][0, len(prompt) :].tolist()
+    assert len({tuple(row) for row in together[:, 5:].tolist()}) > 1
 
 
 def test_no_gradient_is_recorded():

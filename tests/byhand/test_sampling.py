@@ -270,6 +270,7 @@ def test_a_tiny_temperature_is_the_limit_and_a_huge_one_is_uniform():
 def test_sampling_works_in_every_precision(dtype):
     tokens = sample(torch.tensor([0.7, 0.2, 0.1]).log().to(dtype).expand(5_000, -1), 1.0, 2, None, rng())
     assert p_value(tokens, torch.tensor([7 / 9, 2 / 9, 0.0])) > 1e-6
+    assert distribution(torch.zeros(3, dtype=dtype)).dtype == torch.promote_types(dtype, torch.float32)
 
 
 def test_sampling_uses_its_own_random_numbers_only():
