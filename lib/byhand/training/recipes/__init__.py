@@ -182,14 +182,15 @@ def follow(
     if recipe.start is not None:
         model.load_weights(checkpoints.read(recipe.start, folder).weights)
     model.to(device)
-    history = train(model, recipe.draw(), training, loss=recipe.loss, folder=run, show=show)
+    about = describe(recipe)
+    history = train(model, recipe.draw(), training, loss=recipe.loss, folder=run, about=about["data"], show=show)
     cost = {"minutes": round(history.seconds / 60, 1), "updates": history.steps, "targets": history.targets}
     if torch.device(device).type == "cpu" and not resumed:
         cost["cpu_minutes"] = round((time.process_time() - started) / 60, 1)
     weights = {key: weight.detach().cpu().half() for key, weight in model.weights().items()}
     read_again = GPT(recipe.model).load_weights(weights)
     card = {
-        **describe(recipe),
+        **about,
         "parameters": sum(weight.numel() for weight in weights.values()),
         "cost": cost,
         "loss": [round(loss, 3) for loss in running_mean(history.loss)[:: -(-history.steps // 20)]],

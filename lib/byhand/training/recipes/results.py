@@ -98,23 +98,24 @@ def arithmetic_results(model: GPT, count: int = 400) -> dict[str, object]:
     ]
     shown = [problem.demonstrate("steps") for problem in sample_problems(2, HELD_OUT_SEED, steps=[3])]
     written = answer_problems(model, problems)
+    few = problems[::4]
     rng = torch.Generator().manual_seed(HELD_OUT_SEED)
-    half = problems[::2]
-    samples = [answer_problems(model, half, temperature=0.7, rng=rng) for _ in range(8)]
+    samples = [answer_problems(model, few, temperature=0.7, rng=rng) for _ in range(8)]
     votes = [Counter(filter(None, answers)).most_common(1) for answers in zip(*samples, strict=True)]
     return {
+        "problems": len(problems),
         "direct": exact_match(problems, answer_problems(model, problems, trigger=False)),
         "steps": exact_match(problems, written),
         "steps_by_number": {
-            str(n): exact_match(problems[(n - 2) * each :][:each], written[(n - 2) * each :][:each])
+            str(n): exact_match(problems[(n - 2) * each : (n - 1) * each], written[(n - 2) * each : (n - 1) * each])
             for n in (2, 3, 4, 5)
         },
+        "problems_of_the_rest": len(few),
         "two_demonstrations_no_trigger": exact_match(
-            problems, answer_problems(model, problems, trigger=False, demonstrations=shown)
+            few, answer_problems(model, few, trigger=False, demonstrations=shown)
         ),
-        "one_sample": _round(sum(exact_match(half, answers) for answers in samples) / len(samples)),
-        "majority_of_8": exact_match(half, [vote[0][0] if vote else None for vote in votes]),
-        "problems": len(problems),
+        "one_sample": _round(sum(exact_match(few, answers) for answers in samples) / len(samples)),
+        "majority_of_8": exact_match(few, [vote[0][0] if vote else None for vote in votes]),
     }
 
 
