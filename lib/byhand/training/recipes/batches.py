@@ -19,7 +19,7 @@ from byhand.corpora.tokenizer import load_tokenizer
 from byhand.corpora.word_problems import INSTRUCTIONS, Problem, Style, ask, sample_document, sample_problems
 from byhand.corpora.word_problems import vocabulary as word_vocabulary
 from byhand.packing import IGNORED
-from byhand.training.step import next_token_loss
+from byhand.training.loss import next_token_loss
 
 SHOTS = 8
 """Demonstrations in a row of hidden operations; the query is the ninth."""

@@ -21,7 +21,7 @@ from byhand.corpora.stories import sample_stories, story_grammar, story_ids
 from byhand.corpora.word_problems import Problem, ask, read_answer, sample_problems
 from byhand.corpora.word_problems import vocabulary as word_vocabulary
 from byhand.gpt import GPT
-from byhand.training.evaluation import evaluate, evaluating
+from byhand.training import evaluate, evaluating
 from byhand.training.recipes.batches import docs_ids
 
 HELD_OUT_SEED = 4_000_000
