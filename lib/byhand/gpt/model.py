@@ -96,22 +96,48 @@ class GPT(nn.Module):
         Raises:
             ValueError: when an id is outside the vocabulary, a sequence is empty, or a position too large.
         """
-        config = self.config
+        return self.transform(self.embed(input_ids), attention_mask, positions)
+
+    def embed(self, input_ids: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq d_model"]:
+        """The tokens' embeddings, without positions.
+
+        Raises:
+            ValueError: when an id is outside the vocabulary, or a sequence is empty or too long.
+        """
         self._require_ids(input_ids)
-        seq = input_ids.shape[1]
+        vectors: Tensor = self.token_embedding(input_ids)
+        return vectors
+
+    def transform(
+        self,
+        vectors: Float[Tensor, "batch seq d_model"],
+        attention_mask: Bool[Tensor, "batch seq"] | Bool[Tensor, "batch seq seq"] | None = None,
+        positions: Int[Tensor, " seq"] | Int[Tensor, "batch seq"] | None = None,
+    ) -> Float[Tensor, "batch seq d_model"]:
+        """What `hidden` makes of embeddings, which need not be those of tokens.
+
+        Raises:
+            ValueError: when the sequence is too long, or a position too large.
+        """
+        config = self.config
+        seq = vectors.shape[1]
+        if seq > config.max_seq:
+            raise ValueError(
+                f"a sequence has {seq} vectors, the model takes {config.max_seq}: cut it, or make a larger max_seq"
+            )
         mask = None
         if attention_mask is not None:
             mask = padding_mask(attention_mask) if attention_mask.ndim == 2 else attention_mask.unsqueeze(1)
         if positions is None and attention_mask is not None and attention_mask.ndim == 2:
             positions = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
         elif positions is None:
-            positions = torch.arange(seq, device=input_ids.device)
+            positions = torch.arange(seq, device=vectors.device)
         elif int(positions.max()) >= config.max_seq or int(positions.min()) < 0:
             raise ValueError(
                 f"positions run from {int(positions.min())} to {int(positions.max())}, "
                 f"the model has 0 to {config.max_seq - 1}: cut the sequence, or make the model with a larger max_seq"
             )
-        x = self.token_embedding(input_ids)  # (batch, seq, d_model)
+        x = vectors
         rotate: Callable[[Tensor], Tensor] | None = None
         if self.position_embedding is not None:
             x = x + self.position_embedding(positions)
