@@ -251,6 +251,10 @@ def test_streamed_bytes_that_are_no_characters_come_out_as_they_are_decoded(data
     assert "".join(stream_text(data, as_text)) == as_text(data)
 
 
+def test_streamed_text_waits_for_one_character_at_a_time():
+    assert list(stream_text(b"\x80" * 5, as_text)) == ["\ufffd"] * 5
+
+
 def test_streamed_text_holds_back_what_may_become_a_stop_string_and_ends_before_it():
     consumed = []
 
@@ -272,10 +276,17 @@ def test_streamed_text_is_the_whole_text_cut_at_the_stop_strings(text):
 
 
 def test_the_stream_of_a_batch_of_one_can_be_shown_while_it_is_written():
-    out = io.StringIO()
+    shown = []
+
+    class Screen(io.StringIO):
+        def flush(self):
+            shown.append(self.getvalue())
+
+    out = Screen()
     tokens = stream(count_up, torch.tensor([[0]]), 9, eos=5, pad=PAD)
     assert print_text(stream_text(tokens, spell), out) == "b\nQ: "
     assert out.getvalue() == "b\nQ: \n"
+    assert shown[:4] == ["b", "b\n", "b\nQ", "b\nQ:"]
 
 
 def test_text_is_printed_piece_by_piece_to_the_screen_by_default(capsys):

@@ -41,8 +41,8 @@ def speculative_step(
 
 def check_guesses(
     guesses: list[int],
-    q: Float[Tensor, "guesses vocab"],
-    p: Float[Tensor, "positions vocab"],
+    q: Float[Tensor, "guesses draft_vocab"],
+    p: Float[Tensor, "places vocab"],
     rng: torch.Generator,
 ) -> tuple[list[int], int]:
     """What is kept of a round's guesses, with the token that the target adds; and how many guesses were kept.
@@ -61,6 +61,10 @@ def check_guesses(
         raise ValueError(
             f"{len(guesses)} guesses need {len(guesses) + 1} rows of the target, one a place and one behind; "
             f"got {len(p)}"
+        )
+    if q.shape[-1] != p.shape[-1]:
+        raise ValueError(
+            f"the draft has a vocabulary of {q.shape[-1]}, the target one of {p.shape[-1]}: both must share a tokenizer"
         )
     tokens: list[int] = []
     for place, guess in enumerate(guesses):
@@ -113,11 +117,6 @@ def _rounds(
             ids = torch.cat([ids, draw(sources[-1].unsqueeze(0), rng).to(ids)])
         rows = target(ids)[-len(sources) - 1 :]
         q = torch.stack(sources) if sources else rows[:0]
-        if q.shape[-1] != rows.shape[-1]:
-            raise ValueError(
-                f"the draft has a vocabulary of {q.shape[-1]}, the target one of {rows.shape[-1]}: "
-                "both must share a tokenizer"
-            )
         tokens, accepted = check_guesses(ids[start:].tolist(), q, rows, rng)
         if eos in tokens:
             tokens = tokens[: tokens.index(eos) + 1]
