@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from byhand.packing import IGNORED
-from byhand.training import AdamW, Muon, clip_gradients, lr_at, next_token_loss
+from byhand.training import AdamW, Muon, clip_gradients, loss, lr_at, next_token_loss
 from byhand.training.optimizers import orthogonalize
 
 
@@ -93,6 +93,31 @@ def test_the_schedule_down_to_zero_is_transformers(warmup, total):
             assert lr_at(step, warmup, total, 0.3, 0.0) == pytest.approx(schedule.get_last_lr()[0], abs=1e-12)
         optimizer.step()
         schedule.step()
+
+
+@pytest.mark.parametrize("at_once", [1, 23, 2**20])
+@pytest.mark.parametrize("precision", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_loss_in_pieces_and_its_gradients_are_torchs(monkeypatch, at_once, precision):
+    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", at_once)
+    rng = torch.Generator().manual_seed(3)
+    dtype = torch.float64 if precision == torch.float64 else torch.float32
+    hidden = torch.randn(13, 6, generator=rng, dtype=dtype)
+    weight = torch.randn(11, 6, generator=rng, dtype=dtype)
+    targets = torch.randint(11, (13,), generator=rng).masked_fill(torch.rand(13, generator=rng) < 0.4, IGNORED)
+    found = []
+    for form in (
+        loss.linear_cross_entropy,
+        lambda h, w, y: F.cross_entropy(F.linear(h, w), y, ignore_index=IGNORED, reduction="sum"),
+    ):
+        leaves = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            total = form(*leaves, targets)
+        (3 * total).backward()
+        found.append((total.detach(), *(leaf.grad for leaf in leaves)))
+    close = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.1}[precision]
+    for mine, theirs in zip(*found, strict=True):
+        assert mine.dtype == theirs.dtype
+        torch.testing.assert_close(mine, theirs, rtol=close / 10, atol=close)
 
 
 def test_the_loss_is_torchs_mean_times_the_targets():

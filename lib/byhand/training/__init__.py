@@ -1,6 +1,7 @@
 """Training a model: one update, the loop around it, and everything a long run needs.
 
-- `byhand.training.step`: one update, the learning rate, clipping, the loss of the next token.
+- `byhand.training.step`: one update, the learning rate, clipping.
+- `byhand.training.loss`: the loss of the next token, in pieces.
 - `byhand.training.evaluation`: the loss on held-out text.
 - `byhand.training.optimizers`: AdamW and Muon.
 - `byhand.training.config`: the settings of a run.
@@ -20,8 +21,9 @@ from byhand.training.config import TrainingConfig
 from byhand.training.evaluation import evaluate, evaluating, heldout_loss
 from byhand.training.history import History
 from byhand.training.loop import train
+from byhand.training.loss import linear_cross_entropy, next_token_loss
 from byhand.training.optimizers import AdamW, Muon, make_optimizers
-from byhand.training.step import clip_gradients, lr_at, next_token_loss, train_step
+from byhand.training.step import clip_gradients, lr_at, train_step
 
 __all__ = [
     "AdamW",
@@ -32,6 +34,7 @@ __all__ = [
     "evaluate",
     "evaluating",
     "heldout_loss",
+    "linear_cross_entropy",
     "lr_at",
     "make_optimizers",
     "next_token_loss",

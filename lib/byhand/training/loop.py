@@ -9,8 +9,8 @@ from torch import nn
 from byhand.training.config import TrainingConfig
 from byhand.training.distributed import processes
 from byhand.training.history import History
+from byhand.training.loss import next_token_loss
 from byhand.training.run import Batches, Heldout, Loss, Run, Watch
-from byhand.training.step import next_token_loss
 
 SHOWN = 10
 """Updates whose mean loss the progress bar shows."""

@@ -1,18 +1,16 @@
-"""One update: the loss, the size of the gradients, and the learning rate.
+"""One update: the step, the size of the gradients, and the learning rate.
 
-Holds the plain training step of the chapter, the schedule, clipping, and the loss that the training loop takes by
-default. Belongs to `byhand.training`. Built in chapter 4.
+Holds the plain training step of the chapter, the schedule and clipping. Belongs to `byhand.training`. Built in
+chapter 4.
 """
 
 import math
 from collections.abc import Iterable
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from byhand.packing import IGNORED
 from byhand.probability import cross_entropy
 
 
@@ -99,21 +97,3 @@ def scheduled_lr(step: int, warmup: int, total: int, lr: float, lr_min: float, s
     if schedule == "cosine" or step < warmup:
         return lr_at(step, warmup, total, lr, lr_min)
     return lr if schedule == "constant" else lr + (lr_min - lr) * (step - warmup) / (total - warmup)
-
-
-def next_token_loss(
-    model: nn.Module, x: Int[Tensor, "batch seq"], y: Int[Tensor, "batch seq"], *rest: Tensor
-) -> tuple[Float[Tensor, ""], Int[Tensor, ""]]:
-    """The cross-entropy of the next token, as a sum in nats, and over how many targets; -100 is not scored.
-
-    A sum and a count, not a mean: parts of a batch can then be added, whatever the number of targets in each.
-
-    Args:
-        model: from (batch, seq) ids, and `rest`, to (batch, seq, vocab) logits.
-        x: inputs.
-        y: the token after each.
-        rest: what else the model is called with: an attention mask, positions.
-    """
-    logits = model(x, *rest)
-    total = F.cross_entropy(logits.flatten(0, -2), y.flatten(), ignore_index=IGNORED, reduction="sum")
-    return total, (y != IGNORED).sum()
