@@ -140,6 +140,15 @@ def test_the_three_rules_of_early_stopping_differ_where_a_longer_text_gets_bette
     assert math.isclose(score, math.log(0.5), rel_tol=1e-6)  # with alpha 0 no longer text can win, and none did
 
 
+@pytest.mark.parametrize(("early_stopping", "winner"), [(True, (0,)), (False, (1, 1, 0)), ("never", (1, 1, 0))])
+def test_where_length_is_punished_a_running_text_is_not_judged_by_the_longest_it_could_be(early_stopping, winner):
+    probs = {(): [0.05, 0.94, 0.01], (1,): [0.15, 0.84, 0.01], (1, 1): [1.0, 0.0, 0.0]}
+    found, _ = beam_search(
+        lambda ids: torch.tensor(probs.get(ids, [0.2, 0.4, 0.4])).log(), 2, 20, EOS, -1.0, early_stopping
+    )
+    assert found == winner
+
+
 @pytest.mark.parametrize("alpha", [-0.5, 0.0, 1.0, 2.0])
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])
 def test_a_batch_of_beams_is_the_search_for_each_row_alone(alpha, early_stopping):
