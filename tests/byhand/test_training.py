@@ -23,6 +23,7 @@ from byhand.training import (
     heldout_loss,
     lr_at,
     make_optimizers,
+    next_token_loss,
     train,
     train_step,
 )
@@ -424,6 +425,19 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path):
             write_whole(path, half)
         assert [each.name for each in path.parent.iterdir()] == (["file"] if before else [])
     assert path.read_text() == "old"
+
+
+def test_a_head_that_was_replaced_is_called():
+    class Doubled(torch.nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    gpt, other = model(dropout=0.0), model(dropout=0.0, tied=False)
+    other.load_state_dict(gpt.state_dict())
+    other.head = Doubled(12, 29, bias=False)
+    other.head.weight = torch.nn.Parameter(gpt.head.weight.detach() / 2)
+    x, y = IDS[:35].view(5, 7), IDS[1:36].view(5, 7)
+    torch.testing.assert_close(next_token_loss(other, x, y), next_token_loss(gpt, x, y))
 
 
 def test_a_loss_that_is_no_number_stops_the_run_before_it_is_saved(tmp_path):

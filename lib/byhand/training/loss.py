@@ -5,13 +5,14 @@ each is written and read once. In pieces that stay in the cache they cost less t
 `byhand.training`. Built in chapter 4.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from byhand.gpt import GPT
 from byhand.packing import IGNORED
 
 LOGITS_AT_ONCE = 2**21
@@ -33,11 +34,10 @@ def next_token_loss(
         rest: what else the model is called with: an attention mask, positions.
     """
     count = (y != IGNORED).sum()
-    head = getattr(model, "head", None)
-    fused = torch.compiler.is_compiling()  # torch.compile makes pieces by itself
-    if not fused and hasattr(model, "hidden") and isinstance(head, nn.Linear) and getattr(head, "bias", None) is None:
-        hidden: Tensor = cast(Any, model).hidden(x, *rest)
-        return linear_cross_entropy(hidden.flatten(0, 1), head.weight, y.flatten()), count
+    # A head that was replaced (by an adapter, a quantized one) is called; torch.compile makes pieces by itself.
+    if isinstance(model, GPT) and type(model.head) is nn.Linear and not torch.compiler.is_compiling():
+        hidden: Tensor = model.hidden(x, *rest)
+        return linear_cross_entropy(hidden.flatten(0, 1), model.head.weight, y.flatten()), count
     logits = model(x, *rest)
     total = F.cross_entropy(logits.flatten(0, -2), y.flatten(), ignore_index=IGNORED, reduction="sum")
     return total, count
