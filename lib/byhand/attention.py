@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from byhand.dropout import drop
 from byhand.masks import causal_mask, padding_mask
 from byhand.probability import softmax
 
@@ -194,11 +195,11 @@ def _attend(
     if causal:
         mask = _hide_future(mask, queries, keys, query.device)
     if mask is None:
-        return F.dropout(torch.softmax(scores, dim=-1), dropout) @ value
+        return drop(torch.softmax(scores, dim=-1), dropout) @ value
     live = mask.any(dim=-1, keepdim=True)
     hidden = torch.zeros(mask.shape, dtype=scores.dtype, device=scores.device).masked_fill_(~mask & live, -math.inf)
     scores += hidden  # in place: nothing needs the scores from before
-    return (F.dropout(torch.softmax(scores, dim=-1), dropout) @ value).masked_fill(~live, 0.0)
+    return (drop(torch.softmax(scores, dim=-1), dropout) @ value).masked_fill(~live, 0.0)
 
 
 def _hide_future(mask: Tensor | None, queries: int, keys: int, device: torch.device) -> Tensor:

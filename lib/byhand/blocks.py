@@ -1,6 +1,6 @@
 """The parts around attention: normalisation, feed-forward, and the block that joins them.
 
-Leaves out dropout of its own making and the models that stack blocks (`byhand.encoder`, chapters 4 and 5).
+Leaves out dropout (`byhand.dropout`) and the models that stack blocks (`byhand.encoder`, chapters 4 and 5).
 Built in chapter 3.
 """
 
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from byhand.attention import MultiHeadAttention
+from byhand.dropout import Dropout
 
 Activation = Literal["gelu", "gelu_tanh", "relu", "gated_gelu"]
 
@@ -119,7 +120,7 @@ class FeedForward(nn.Module):
         self.up = nn.Linear(d_model, d_ff, bias)
         self.gate = nn.Linear(d_model, d_ff, bias) if activation == "gated_gelu" else None
         self.down = nn.Linear(d_ff, d_model, bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
         """Widen, activate, narrow."""
@@ -167,7 +168,7 @@ class Block(nn.Module):
         self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
         self.feed_forward_norm = LayerNorm(d_model, norm_eps)
         self.feed_forward = FeedForward(d_model, d_ff, activation, bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,

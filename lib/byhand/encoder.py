@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from byhand import hub
 from byhand.blocks import Block, LayerNorm
+from byhand.dropout import Dropout
 from byhand.embedding import check_ids
 from byhand.masks import padding_mask
 
@@ -135,7 +136,7 @@ class Encoder(nn.Module):
             self.position_embedding = nn.Embedding(config.max_seq, config.d_model)
             self.segment_embedding = nn.Embedding(config.n_segments, config.d_model)
             self.embedding_norm = LayerNorm(config.d_model, config.norm_eps)
-            self.dropout = nn.Dropout(config.dropout)
+            self.dropout = Dropout(config.dropout)
             self.blocks = nn.ModuleList(
                 Block(
                     config.d_model,
