@@ -55,8 +55,9 @@ def pack_bits(codes: Shaped[Tensor, "*rows columns"], bits: int) -> UInt8[Tensor
     codes = _checked(codes, bits)
     places = torch.arange(8, dtype=torch.uint8, device=codes.device)
     stream = ((codes.unsqueeze(-1) >> places[:bits]) & 1).flatten(-2)
-    stream = F.pad(stream, (0, -stream.shape[-1] % 8))
-    packed: Tensor = (stream.unfold(-1, 8, 8) << places).sum(dim=-1, dtype=torch.uint8)
+    length = packed_length(codes.shape[-1], bits)
+    stream = F.pad(stream, (0, 8 * length - stream.shape[-1]))
+    packed: Tensor = (stream.reshape(*stream.shape[:-1], length, 8) << places).sum(dim=-1, dtype=torch.uint8)
     return packed
 
 
@@ -90,9 +91,10 @@ def _checked(codes: Tensor, bits: int) -> Tensor:
     check_bits(bits)
     if codes.is_floating_point() or codes.is_complex():
         raise ValueError(f"codes must be integers, got {codes.dtype}: quantize first")
-    if codes.numel() and not (codes.min() >= 0 and codes.max() < 2**bits):
+    low, high = (int(codes.min()), int(codes.max())) if codes.numel() else (0, 0)
+    if low < 0 or high >= 2**bits:
         raise ValueError(
-            f"codes run from {int(codes.min())} to {int(codes.max())}, but {bits} bits hold 0 to {2**bits - 1}; "
+            f"codes run from {low} to {high}, but {bits} bits hold 0 to {2**bits - 1}; "
             f"add {2 ** (bits - 1)} to signed codes"
         )
     return codes.to(torch.uint8)

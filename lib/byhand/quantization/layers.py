@@ -5,7 +5,7 @@ training of the weights. Built in chapter 14.
 """
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -70,7 +70,7 @@ class QuantizedLinear(nn.Module):
 
     # What a kernel was given is out of date once the state is moved or replaced, and is not copied or pickled.
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "QuantizedLinear":
         self._packed = {}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
