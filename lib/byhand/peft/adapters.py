@@ -30,8 +30,9 @@ class Adapter(nn.Module):
         super().__init__()
         if bottleneck < 1:
             raise ValueError(f"bottleneck must be at least 1, got {bottleneck}")
-        self.down = nn.Linear(d_model, bottleneck)
-        self.up = nn.Linear(bottleneck, d_model)
+        with torch.random.fork_rng(devices=[]):  # torch draws weights that are drawn again below
+            self.down = nn.Linear(d_model, bottleneck)
+            self.up = nn.Linear(bottleneck, d_model)
         with torch.no_grad():
             self.down.weight.normal_(0.0, 0.02, generator=rng)
             for weight in (self.down.bias, self.up.weight, self.up.bias):

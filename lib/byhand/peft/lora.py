@@ -88,7 +88,9 @@ class LoRALinear(nn.Module):
     def merge(self) -> nn.Linear:
         """A plain linear layer that does the same; this one is left as it is."""
         weight = self.linear.weight if self.merged else self.linear.weight + self.delta()
-        plain = nn.Linear(self.linear.in_features, self.linear.out_features, self.linear.bias is not None)
+        biased = self.linear.bias is not None
+        with torch.random.fork_rng(devices=[]):  # torch draws weights that are replaced below
+            plain = nn.Linear(self.linear.in_features, self.linear.out_features, biased)
         plain.to(weight.device, weight.dtype)
         plain.weight.copy_(weight)
         if self.linear.bias is not None:
