@@ -1,6 +1,7 @@
 """LoRA on MiniLM: a training step against peft, and the memory of training against full fine-tuning."""
 
 import copy
+import functools
 
 from measure import Contenders, Finding, row
 
@@ -94,7 +95,7 @@ def lora_memory():
         for tuned in (True, False):
             model = classifier(tuned)
             learned = sum(p.numel() for p in model.parameters() if p.requires_grad)
-            activations = measure_activations(model, lambda model=model: model.loss(ids, labels, mask))
+            activations = measure_activations(model, functools.partial(model.loss, ids, labels, mask))
             taken.append(4 * 3 * learned + activations)
         share[count] = taken[0] / taken[1]
     return Finding(
