@@ -28,7 +28,7 @@ from byhand.training import (
     train_step,
 )
 from byhand.training.config import field_docs
-from byhand.training.history import running_mean
+from byhand.training.history import smoothed
 from byhand.training.optimizers import orthogonalize
 from byhand.training.saving import CHECKPOINT, HISTORY, load_checkpoint, write_whole
 from byhand.training.step import scheduled_lr
@@ -490,11 +490,12 @@ def test_a_broken_or_empty_record_is_named(tmp_path):
         History().plot()
 
 
-def test_the_running_mean_starts_at_the_first_value_and_follows():
-    assert running_mean([3.0])[0] == pytest.approx(3.0)
-    means = running_mean([5.0] * 50 + [1.0] * 200)
-    assert means[49] == pytest.approx(5.0)
-    assert 1.0 < means[-1] < 1.1
+def test_the_smoothed_course_neither_lags_nor_leaves_the_range():
+    line = [float(place) for place in range(200)]
+    assert smoothed(line)[4:196] == pytest.approx(line[4:196])
+    rough = [place % 2 * 2.0 for place in range(200)]
+    assert all(abs(value - 1.0) < 0.2 for value in smoothed(rough))
+    assert smoothed([3.0]) == [3.0]
 
 
 def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path):

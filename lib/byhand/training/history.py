@@ -4,7 +4,6 @@ Built in chapter 4.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -62,7 +61,7 @@ class History:
             ) from None
 
     def plot(self, reference: Mapping[str, float] | None = None, title: str = "") -> "Figure":
-        """The loss curve: each batch faint, their running mean, held-out text, and losses to compare with.
+        """The loss curve: each batch faint, their smoothed course, held-out text, and losses to compare with.
 
         Args:
             reference: lines across the figure, name to loss in nats, such as an n-gram model's.
@@ -82,7 +81,7 @@ class History:
         figure, axes = plt.subplots()
         updates = range(1, self.steps + 1)
         axes.plot(updates, self.loss, color="C0", alpha=0.25, linewidth=1)
-        axes.plot(updates, running_mean(self.loss), color="C0", label="training")
+        axes.plot(updates, smoothed(self.loss), color="C0", label="training")
         if self.heldout:
             axes.plot(*zip(*self.heldout, strict=True), "o-", color="C1", label="held-out")
         for number, (name, loss) in enumerate((reference or {}).items()):
@@ -94,17 +93,12 @@ class History:
         return figure
 
 
-def running_mean(values: list[float]) -> list[float]:
-    """A mean that forgets: each value weighs a tenth to a hundredth, less the longer the record is.
+def smoothed(values: list[float]) -> list[float]:
+    """For each value the mean of its neighbourhood, a twenty-fifth of the whole; at the ends what there is of it.
 
-    >>> running_mean([1.0, 1.0, 1.0])
-    [1.0, 1.0, 1.0]
+    >>> smoothed([1.0, 3.0])
+    [1.0, 3.0]
     """
-    share = min(0.1, max(0.01, 5 / max(len(values), 1)))
-    out: list[float] = []
-    mean, weight = 0.0, 0.0
-    for value in values:
-        mean += share * (value - mean)
-        weight += share * (1 - weight)
-        out.append(mean / weight if weight else math.nan)
-    return out
+    reach = len(values) // 50
+    windows = (values[max(0, place - reach) : place + reach + 1] for place in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
