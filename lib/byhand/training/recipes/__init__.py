@@ -89,10 +89,10 @@ def _stories(what: str, steps: int, measure: Callable[[GPT], dict], **sizes: Any
     )
 
 
-def _arithmetic(minutes: int, **plan: Any) -> Recipe:
+def _arithmetic(training: str, **plan: Any) -> Recipe:
     """A recipe for a step-by-step model of some training."""
     return Recipe(
-        f"Word problems of 2 to 5 steps, answered directly or step by step; about {minutes} CPU-minutes of training.",
+        f"Word problems of 2 to 5 steps, answered directly or step by step; {training}.",
         "byhand.corpora.word_problems without its held-out tenth, drawn anew for every update",
         lambda: word_problems.vocabulary().tokens,
         GPTConfig(len(word_problems.vocabulary()), 1024, 128, 4, 4, positions="rotary"),
@@ -144,8 +144,10 @@ def recipes() -> dict[str, Recipe]:
             lambda: batches.operation_rows,
             results.operation_results,
         ),
-        "arithmetic-10": _arithmetic(10, steps=2_200),
-        "arithmetic-20": replace(_arithmetic(20, steps=2_200, lr=4e-3, seed=1), start="arithmetic-10"),
+        "arithmetic-10": _arithmetic("about ten minutes of training", steps=2_200),
+        "arithmetic-20": replace(
+            _arithmetic("`arithmetic-10`, trained on", steps=1_500, lr=4e-3, seed=1), start="arithmetic-10"
+        ),
     }
 
 
