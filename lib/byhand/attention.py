@@ -176,35 +176,34 @@ def _attend(
 ) -> Tensor:
     """`attention` without its weights, by the kernel that is fastest where it runs.
 
-    On a CPU the fused kernel wins in float32, and its backward loses by a factor of 2 to 6 in bfloat16, where two
-    products and a softmax are used. It gives zeros to a row that may look at nothing.
+    On a CPU the fused kernel wins in float32; in bfloat16 its backward takes several times as long as two products
+    and a softmax.
     """
     if mask is not None:
         _check_mask(mask)
     queries, keys = query.shape[-2], key.shape[-2]
-    if bias is None and (query.is_cuda or (dropout == 0 and query.dtype not in (torch.bfloat16, torch.float16))):
-        aligned = causal and mask is None and queries == keys
-        if causal and not aligned:
-            mask = _hide_future(mask, queries, keys, query.device)
-        return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=aligned, scale=scale
-        )
-    scores = (query * scale) @ key.transpose(-2, -1)
-    if bias is not None:
-        scores = scores + bias
+    fused = bias is None and (query.is_cuda or (dropout == 0 and query.dtype not in (torch.bfloat16, torch.float16)))
+    if fused and mask is None and not (causal and queries != keys):
+        return F.scaled_dot_product_attention(query, key, value, None, dropout, is_causal=causal, scale=scale)
     if causal:
-        mask = _hide_future(mask, queries, keys, query.device)
-    if mask is None:
-        return drop(torch.softmax(scores, dim=-1), dropout) @ value
-    live = mask.any(dim=-1, keepdim=True)
-    hidden = torch.zeros(mask.shape, dtype=scores.dtype, device=scores.device).masked_fill_(~mask & live, -math.inf)
-    scores += hidden  # in place: nothing needs the scores from before
-    return (drop(torch.softmax(scores, dim=-1), dropout) @ value).masked_fill(~live, 0.0)
-
-
-def _hide_future(mask: Tensor | None, queries: int, keys: int, device: torch.device) -> Tensor:
-    past = causal_mask(queries, keys, device)
-    return past if mask is None else past & mask
+        past = causal_mask(queries, keys, query.device)
+        mask = past if mask is None else past & mask
+    live: Tensor | None = None
+    if mask is not None:
+        # A row that may look at nothing looks at everything for now, so that no kernel divides zero by zero.
+        live = mask.any(dim=-1, keepdim=True)
+        mask = mask | ~live
+    if fused:
+        gathered = F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scale)
+    else:
+        scores = (query * scale) @ key.transpose(-2, -1)
+        if bias is not None:
+            scores = scores + bias
+        if mask is not None:
+            hidden = torch.zeros(mask.shape, dtype=scores.dtype, device=scores.device)
+            scores += hidden.masked_fill_(~mask, -math.inf)  # in place: nothing needs the scores from before
+        gathered = drop(torch.softmax(scores, dim=-1), dropout) @ value
+    return gathered if live is None else gathered.masked_fill(~live, 0.0)
 
 
 def _check_mask(mask: Tensor) -> None:
