@@ -212,6 +212,38 @@ def test_the_identity_writes_nothing_and_other_orders_only_what_is_filled():
     assert torch.equal(cache._storage[:, :, [2, 1, 0], :, :2], before[:, :, :3, :, :2])
 
 
+def test_beams_of_one_prompt_copy_only_what_came_since_they_parted():
+    generator = torch.Generator().manual_seed(6)
+    for trial in range(30):
+        cache = small_cache(capacity=40)
+        expected = random_states(1, 9, seed=trial)
+        cache.append(*expected)
+        rows = 1
+        for step in range(12):
+            order = torch.randint(rows, (int(torch.randint(1, 5, (), generator=generator)),), generator=generator)
+            cache.reorder(order)
+            rows, expected = len(order), expected[:, :, order]
+            if step == 6:
+                cache.truncate(8 if trial % 2 else 11)
+                expected = expected[..., : cache.length, :]
+            more = random_states(rows, 1, seed=100 * trial + step)
+            cache.append(*more)
+            expected = torch.cat([expected, more], dim=4)
+            assert torch.equal(cache.keys, expected[0])
+            assert torch.equal(cache.values, expected[1])
+    cache = small_cache()
+    cache.append(*random_states(1, 4))
+    cache.reorder([0, 0])
+    cache.append(*random_states(2, 1))
+    cache._storage[:, :, 0, :, :4] = 7.0  # would be copied if it were not common
+    cache.reorder([0, 0])
+    assert not (cache.keys[:, 1] == 7).any()
+    cache.truncate(0)
+    cache.append(*random_states(2, 3, seed=3))  # other prompts have nothing in common
+    cache.reorder([1, 0])
+    assert torch.equal(cache.keys, random_states(2, 3, seed=3)[0][:, [1, 0]])
+
+
 def test_reordering_refuses_rows_that_are_not_in_use_and_more_than_there_is_room_for():
     cache = small_cache()
     cache.append(*random_states(2, 2))

@@ -67,6 +67,8 @@ class KVCache:
         self.max_batch, self.capacity = batch, capacity
         self.batch = batch
         self.length = 0
+        # How many leading tokens each two rows have in common, for certain: beams that part late share most.
+        self._shared = torch.zeros(batch, batch, dtype=torch.long)
 
     @property
     def keys(self) -> Float[Tensor, "n_layers batch n_heads length head_dim"]:
@@ -132,7 +134,8 @@ class KVCache:
     def reorder(self, beam_idx: Sequence[int] | Int[Tensor, " rows"]) -> None:
         """Let row i go on from what row `beam_idx[i]` holds: beams change places, or one row becomes many.
 
-        Only rows that change are copied, and of them only what is filled; the identity copies nothing.
+        Only rows that change are copied, and of them only what is filled and not common to both rows already: the
+        identity copies nothing, beams of one prompt only what came since they parted.
 
         Raises:
             ValueError: when a row is named that is not in use, or there are more rows than the cache has room for.
@@ -146,10 +149,20 @@ class KVCache:
             )
         moved = [row for row, source in enumerate(rows) if row != source]
         if moved and self.length:
-            filled = self._storage[:, :, :, :, : self.length]
+            sources = [rows[row] for row in moved]
+            common = min(self._shared[moved, sources].tolist())  # up to here the rows hold the same already
+            filled = self._storage[:, :, :, :, common : self.length]
             # the right side is a copy before anything is written, so rows may swap
-            filled[:, :, moved] = filled[:, :, [rows[row] for row in moved]]
+            filled[:, :, moved] = filled[:, :, sources]
+            self._follow(torch.tensor(rows))
         self.batch = len(rows)
+
+    def _follow(self, rows: Int[Tensor, " rows"]) -> None:
+        """Note what the rows have in common, now that each holds what the named one held."""
+        shared = self._shared[rows][:, rows]
+        shared[rows[:, None] == rows] = self.length
+        self._shared.zero_()
+        self._shared[: len(rows), : len(rows)] = shared
 
     def truncate(self, length: int) -> None:
         """Forget all but the first `length` tokens; nothing is copied, and their places are written again.
@@ -160,3 +173,5 @@ class KVCache:
         if not 0 <= length <= self.length:
             raise ValueError(f"cannot keep {length} tokens: the cache holds {self.length}; give 0 to {self.length}")
         self.length = length
+        if self.max_batch > 1:
+            self._shared.clamp_(max=length)
