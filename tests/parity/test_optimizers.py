@@ -120,6 +120,21 @@ def test_the_loss_in_pieces_and_its_gradients_are_torchs(monkeypatch, at_once, p
         torch.testing.assert_close(mine, theirs, rtol=close / 10, atol=close)
 
 
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_what_is_frozen_gets_no_gradient_and_the_other_the_same(frozen):
+    rng = torch.Generator().manual_seed(4)
+    both = [torch.randn(shape, generator=rng) for shape in ((5, 3), (7, 3))]
+    leaves = [leaf.clone().requires_grad_(number != frozen) for number, leaf in enumerate(both)]
+    targets = torch.randint(7, (5,), generator=rng)
+    loss.linear_cross_entropy(*leaves, targets).backward()
+    again = [leaf.clone().requires_grad_() for leaf in both]
+    F.cross_entropy(F.linear(*again), targets, reduction="sum").backward()
+    assert leaves[frozen].grad is None
+    torch.testing.assert_close(leaves[1 - frozen].grad, again[1 - frozen].grad, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        assert not loss.linear_cross_entropy(*leaves, targets).requires_grad
+
+
 def test_the_loss_is_torchs_mean_times_the_targets():
     rng = torch.Generator().manual_seed(3)
     logits = torch.randn(3, 5, 11, generator=rng, requires_grad=True)

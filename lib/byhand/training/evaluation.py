@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Int
 from torch import Tensor, nn
+
+from byhand.training.loss import next_token_loss
 
 WINDOWS_AT_ONCE = 16
 
@@ -43,9 +44,7 @@ def evaluate(model: nn.Module, ids: Int[Tensor, " stream"], seq: int) -> tuple[f
     total = 0.0
     with evaluating(model):
         for windows in (group for part in parts for group in torch.split(part, WINDOWS_AT_ONCE)):
-            logits = model(windows[:, :-1]).float()
-            targets = windows[:, 1:].long()
-            total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
+            total += next_token_loss(model, windows[:, :-1], windows[:, 1:].long())[0].item()
     return total, len(ids) - 1
 
 

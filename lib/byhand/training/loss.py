@@ -56,45 +56,47 @@ def linear_cross_entropy(
     >>> round(linear_cross_entropy(hidden, weight, torch.tensor([0, -100])).item(), 4)
     1.3133
     """
-    total: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
+    wanted = torch.is_grad_enabled()  # inside a Function it never is
+    total: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, wanted)  # type: ignore[no-untyped-call]
     return total
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, wanted: bool) -> Tensor:
         device = hidden.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
         wide = torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
-        wanted = any(ctx.needs_input_grad)
+        to_hidden, to_weight = (wanted and needed for needed in ctx.needs_input_grad[:2])
         total = torch.zeros((), dtype=wide, device=hidden.device)
         with torch.autocast(device, enabled=False):
             matrix = weight.to(dtype)
-            for_hidden, for_weight = torch.empty_like(hidden), torch.zeros_like(weight, dtype=wide)
+            for_hidden = torch.empty_like(hidden) if to_hidden else None
+            for_weight = torch.zeros_like(weight, dtype=wide) if to_weight else None
             size = max(1, LOGITS_AT_ONCE // len(weight))
             for start in range(0, len(hidden), size):
-                piece, wanted_ids = hidden[start : start + size].to(dtype), targets[start : start + size, None].long()
-                scored = wanted_ids != IGNORED
-                wanted_ids = wanted_ids.masked_fill(~scored, 0)
+                piece, ids = hidden[start : start + size].to(dtype), targets[start : start + size, None].long()
+                scored = ids != IGNORED
+                ids = ids.masked_fill(~scored, 0)
                 logits = (piece @ matrix.T).to(wide)
                 log_sums = logits.logsumexp(-1, keepdim=True)
-                total += (log_sums - logits.gather(-1, wanted_ids)).masked_fill(~scored, 0.0).sum()
-                if not wanted:
+                total += (log_sums - logits.gather(-1, ids)).masked_fill(~scored, 0.0).sum()
+                if not (to_hidden or to_weight):
                     continue
                 slopes = logits.sub_(log_sums).exp_()
-                slopes.scatter_add_(-1, wanted_ids, slopes.new_full((), -1.0).expand_as(wanted_ids))
+                slopes.scatter_add_(-1, ids, slopes.new_full((), -1.0).expand_as(ids))
                 slopes = slopes.masked_fill_(~scored, 0.0).to(dtype)
-                for_hidden[start : start + size] = slopes @ matrix
-                if dtype == wide:
+                if for_hidden is not None:
+                    for_hidden[start : start + size] = slopes @ matrix
+                if for_weight is not None and dtype == wide:
                     for_weight.addmm_(slopes.T, piece)
-                else:
+                elif for_weight is not None:
                     for_weight += slopes.T @ piece
-        if wanted:
-            ctx.save_for_backward(for_hidden, for_weight.to(weight.dtype))
+        ctx.save_for_backward(for_hidden, None if for_weight is None else for_weight.to(weight.dtype))
         return total
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (slope,) = slopes
-        for_hidden, for_weight = ctx.saved_tensors
-        return for_hidden * slope, for_weight * slope, None
+        for_hidden, for_weight = (None if kept is None else kept * slope for kept in ctx.saved_tensors)
+        return for_hidden, for_weight, None, None
