@@ -198,7 +198,9 @@ def test_t5s_two_generations_and_both_sides_have_names():
 def test_berts_heads_have_names_only_where_the_model_has_heads():
     stored = {name: torch.zeros(1) for name in ("cls.predictions.bias", "cls.seq_relationship.weight")}
     stored |= {"bert.pooler.dense.bias": torch.zeros(1), "cls.predictions.decoder.weight": torch.zeros(1)}
-    assert hub.rename(stored, hub.BERT)[0].keys() == {"pooler.bias"}
+    tuned = {"classifier.weight": torch.zeros(1), "qa_outputs.bias": torch.zeros(1)}
+    assert hub.rename(stored | tuned, hub.BERT)[0].keys() == {"pooler.bias"}
+    assert hub.rename(stored | tuned, hub.BERT)[1] == []
     with_heads, unknown = hub.rename(stored, hub.BERT_WITH_HEADS)
     assert with_heads.keys() == {"mlm_head.bias", "nsp_head.weight", "encoder.pooler.bias"}
     assert unknown == []

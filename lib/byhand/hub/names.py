@@ -61,7 +61,7 @@ BERT = Names(  # the body: `byhand.encoder.Encoder`
         "encoder.layer.*.output.LayerNorm": "blocks.*.feed_forward_norm",
     },
     prefixes=("bert.",),
-    ignored=(r"embeddings\.position_ids", r"cls\..*"),
+    ignored=(r"embeddings\.position_ids", r"(cls|classifier|qa_outputs)\..*"),
 )
 
 _BODY = BERT.inside("encoder.")
