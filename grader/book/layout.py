@@ -36,7 +36,8 @@ def front_pages(course: Course, source: Path) -> list[Path]:
     if not (book / "index.md").is_file():
         raise AuthoringError(book / "index.md", None, "the front page is missing", "write book/index.md")
     written = []
-    for path in sorted([*book.glob("*.md"), *book.glob("making/*.md"), *book.glob("*.bib"), *book.glob("*.svg")]):
+    kinds = ("*.md", "making/*.md", "*.bib", "*.svg", "making/*.svg")
+    for path in sorted(path for kind in kinds for path in book.glob(kind)):
         target = source / path.relative_to(book)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.is_file() or target.read_bytes() != path.read_bytes():
