@@ -53,6 +53,17 @@ def test_two_beams_leave_the_garden_path_that_greedy_search_takes():
         assert math.isclose(score, math.log(prob), rel_tol=1e-6)
 
 
+def test_every_token_may_begin_a_beam_where_none_ends_the_text():
+    probs = {(): [0.6, 0.4], (0,): [0.5, 0.5], (1,): [0.1, 0.9]}
+
+    def step_of_table(ids):
+        return torch.tensor([probs[tuple(row[1:])] for row in ids.tolist()]).log()
+
+    ids, _ = beam_generate(step_of_table, torch.tensor([[0]]), n_beams=2, max_new=2, eos=None)
+    assert ids.tolist() == [[0, 1, 1]]
+    assert beam_search(table(probs), 2, 2, None, 1.0)[0] == (1, 1)
+
+
 def test_one_beam_is_greedy_search():
     for prompt in ([1], [2, 4], [3, 3, 1], [4]):
         for eos in (EOS, 3, None):
