@@ -170,9 +170,8 @@ class Encoder(nn.Module):
         weights = hub.read_weights(folder)
         pooler = any(name.endswith("pooler.dense.weight") for name in weights)
         config = EncoderConfig.from_hub(hub.read_config(folder), pooler)
-        with torch.device("meta"):  # no weights are drawn that the checkpoint's would replace
-            encoder = cls(config)
-        encoder.to(dtype).to_empty(device="cpu")
+        # Drawn in vain, but sooner than building on the meta device, whose first use imports much of torch.
+        encoder = cls(config, torch.Generator()).to(dtype)
         hub.load_renamed(encoder, weights, hub.BERT)
         return encoder.eval()
 
