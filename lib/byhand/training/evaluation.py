@@ -34,6 +34,11 @@ def evaluate(model: nn.Module, ids: Int[Tensor, " stream"], seq: int) -> tuple[f
 
     Raises:
         ValueError: when the stream has fewer than two tokens, or `seq` is below 1.
+
+    >>> guess = nn.Embedding.from_pretrained(torch.zeros(4, 4))  # the same logit for each of four tokens
+    >>> total, count = evaluate(guess, torch.tensor([3, 1, 2, 0, 1, 1]), seq=2)
+    >>> round(total / count, 4), count
+    (1.3863, 5)
     """
     if len(ids) < 2 or seq < 1:
         raise ValueError(f"need two tokens and seq >= 1, got {len(ids)} tokens and seq={seq}: one predicts the other")

@@ -48,6 +48,15 @@ def train(
     Raises:
         ValueError: when the folder holds a run with other settings or another model, or a damaged checkpoint; when
             the batch does not divide among the processes; when the loss is no longer a number.
+
+    >>> import torch
+    >>> from byhand.gpt import GPT, GPTConfig
+    >>> from byhand.packing import Windows
+    >>> model = GPT(GPTConfig.tiny(vocab_size=8, d_model=16, n_layers=1), torch.Generator().manual_seed(0))
+    >>> counting = Windows(torch.arange(200) % 8, seq=16)
+    >>> history = train(model, counting, TrainingConfig(steps=40, batch=4, lr=1e-2), show=False)
+    >>> history.loss[-1] < history.loss[0] / 2
+    True
     """
     with processes() as group:
         if group.device is not None:
