@@ -28,7 +28,7 @@ from byhand.training import (
     train_step,
 )
 from byhand.training.config import field_docs
-from byhand.training.history import smoothed
+from byhand.training.history import running_mean
 from byhand.training.optimizers import orthogonalize
 from byhand.training.saving import CHECKPOINT, HISTORY, load_checkpoint, write_whole
 from byhand.training.step import scheduled_lr
@@ -490,12 +490,12 @@ def test_a_broken_or_empty_record_is_named(tmp_path):
         History().plot()
 
 
-def test_the_smoothed_course_neither_lags_nor_leaves_the_range():
+def test_the_running_mean_neither_lags_nor_leaves_the_range():
     line = [float(place) for place in range(200)]
-    assert smoothed(line)[4:196] == pytest.approx(line[4:196])
+    assert running_mean(line)[4:196] == pytest.approx(line[4:196])
     rough = [place % 2 * 2.0 for place in range(200)]
-    assert all(abs(value - 1.0) < 0.2 for value in smoothed(rough))
-    assert smoothed([3.0]) == [3.0]
+    assert all(abs(value - 1.0) < 0.2 for value in running_mean(rough))
+    assert running_mean([3.0]) == [3.0]
 
 
 def test_a_checkpoint_holds_tensors_and_plain_values_only(tmp_path):

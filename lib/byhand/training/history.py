@@ -61,7 +61,7 @@ class History:
             ) from None
 
     def plot(self, reference: Mapping[str, float] | None = None, title: str = "") -> "Figure":
-        """The loss curve: each batch faint, their smoothed course, held-out text, and losses to compare with.
+        """The loss curve: each batch faint, their running mean, held-out text, and losses to compare with.
 
         Args:
             reference: lines across the figure, name to loss in nats, such as an n-gram model's.
@@ -81,7 +81,7 @@ class History:
         figure, axes = plt.subplots()
         updates = range(1, self.steps + 1)
         axes.plot(updates, self.loss, color="C0", alpha=0.25, linewidth=1)
-        axes.plot(updates, smoothed(self.loss), color="C0", label="training")
+        axes.plot(updates, running_mean(self.loss), color="C0", label="training")
         if self.heldout:
             axes.plot(*zip(*self.heldout, strict=True), "o-", color="C1", label="held-out")
         for number, (name, loss) in enumerate((reference or {}).items()):
@@ -93,10 +93,10 @@ class History:
         return figure
 
 
-def smoothed(values: list[float]) -> list[float]:
+def running_mean(values: list[float]) -> list[float]:
     """For each value the mean of its neighbourhood, a twenty-fifth of the whole; at the ends what there is of it.
 
-    >>> smoothed([1.0, 3.0])
+    >>> running_mean([1.0, 3.0])
     [1.0, 3.0]
     """
     reach = len(values) // 50
