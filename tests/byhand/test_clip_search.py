@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from byhand.quantization import clip_search, dequantize, quantize_groups, round_to_grid
+from byhand.quantization import clip_search, clipping, dequantize, quantize_groups, round_to_grid
 from byhand.quantization.clipping import CUTS
 
 
@@ -89,6 +89,13 @@ def test_ragged_constant_and_narrow_groups_come_out_as_scales_above_zero():
     assert (scale > 0).all()
     codes = round_to_grid(weight, scale, zero, 4, 6)
     assert torch.equal(dequantize(codes, scale, zero, 6)[2], weight[2])
+
+
+def test_rows_are_searched_in_parts_with_the_same_outcome(monkeypatch):
+    weight, x = draw(11, 20), correlated(30, 20)
+    whole = clip_search(weight, 4, 8, x)
+    monkeypatch.setattr(clipping, "ROWS_AT_ONCE", 4)
+    torch.testing.assert_close(clip_search(weight, 4, 8, x), whole)
 
 
 def test_a_row_does_not_depend_on_the_others_and_nothing_is_changed():

@@ -17,6 +17,9 @@ from byhand.quantization.grids import affine_grid, group_ends, grouped
 CUTS = torch.linspace(0, 0.27, 10).tolist()
 """Shares of a group's range that may be cut off, at either end; no cut is the first and wins a tie."""
 
+ROWS_AT_ONCE = 4096
+"""Rows that are searched together: a vocabulary of them at once would take several times the weights' memory."""
+
 
 def clip_search(
     weight: Float[Tensor, "rows columns"],
@@ -50,13 +53,22 @@ def clip_search(
     groups = grouped(weight, group_size)
     low, high = group_ends(weight, group_size)
     gram = _gram(weight, activations)
-    width = groups.shape[1] * group_size
+    count, width = groups.shape[1], groups.shape[1] * group_size
     padded = F.pad(gram, (0, width - len(gram), 0, width - len(gram)))  # what only fills up a group counts nothing
-    own = padded.view(groups.shape[1], group_size, groups.shape[1], group_size)
-    own = own.diagonal(dim1=0, dim2=2).permute(2, 0, 1)  # (groups, group_size, group_size)
+    own = padded.view(count, group_size, count, group_size).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+    found = [
+        _search(groups[rows], low[rows], high[rows], bits, padded, own)  # rows do not know of each other
+        for rows in (slice(start, start + ROWS_AT_ONCE) for start in range(0, len(groups), ROWS_AT_ONCE))
+    ]
+    return torch.cat([scale for scale, _ in found]), torch.cat([zero for _, zero in found])
 
-    scale, zero = affine_grid(low, high, bits)
-    plain, plain_error = (scale, zero), _rounding(groups, scale, zero, bits)
+
+def _search(
+    groups: Tensor, low: Tensor, high: Tensor, bits: int, gram: Tensor, own: Tensor
+) -> tuple[Float[Tensor, "rows groups"], Float[Tensor, "rows groups"]]:
+    """`clip_search` with the inner products of the inputs: all of them, and those within each group."""
+    scale, zero = plain = affine_grid(low, high, bits)
+    plain_error = _rounding(groups, *plain, bits)
     least = _quadratic(plain_error, own)
     for below, above in itertools.islice(itertools.product(CUTS, CUTS), 1, None):
         tried = affine_grid(low + below * (high - low), high - above * (high - low), bits)
@@ -64,8 +76,7 @@ def clip_search(
         better = loss < least
         least = torch.where(better, loss, least)
         scale, zero = (torch.where(better, new, old) for new, old in zip(tried, (scale, zero), strict=True))
-    found_error = _rounding(groups, scale, zero, bits)
-    worse = _whole(found_error, padded) > _whole(plain_error, padded)  # (rows, 1)
+    worse = _whole(_rounding(groups, scale, zero, bits), gram) > _whole(plain_error, gram)  # (rows, 1)
     return torch.where(worse, plain[0], scale), torch.where(worse, plain[1], zero)
 
 
