@@ -469,10 +469,13 @@ def test_the_bar_shows_the_losses_the_speed_and_the_time_left(capsys):
 
 
 def test_a_record_survives_the_disk_and_draws_its_curve(tmp_path):
+    from matplotlib import pyplot as plt
+
     _, history = run()
     history.save(tmp_path / "deep" / "history.json")
     assert History.load(tmp_path / "deep" / "history.json") == history
     figure = history.plot(reference={"trigram": 3.1}, title="A small run")
+    assert not plt.get_fignums()
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training", "held-out", "trigram"]
     held = next(line for line in axes.lines if line.get_label() == "held-out")

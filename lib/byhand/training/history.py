@@ -63,6 +63,8 @@ class History:
     def plot(self, reference: Mapping[str, float] | None = None, title: str = "") -> "Figure":
         """The loss curve: each batch faint, their running mean, held-out text, and losses to compare with.
 
+        Sets matplotlib's style for the session, as `lab.style` does: it is looked up again when the figure is shown.
+
         Args:
             reference: lines across the figure, name to loss in nats, such as an n-gram model's.
             title: above the figure.
@@ -90,6 +92,7 @@ class History:
         axes.set_ylabel("loss (nats a token)")
         axes.set_title(title)
         axes.legend()
+        plt.close(figure)  # else a notebook would show it twice: as pyplot's and as the cell's value
         return figure
 
 
