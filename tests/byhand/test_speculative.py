@@ -274,7 +274,14 @@ def test_a_target_may_give_only_the_rows_that_are_needed():
 def test_the_prefix_its_dtype_and_the_global_random_state_are_left_alone(dtype):
     prefix = torch.tensor([1, 2, 1], dtype=dtype)
     state = torch.get_rng_state()
-    ids, _ = speculative_decode(TARGET, DRAFT, prefix, 2, 6, rng())
+    seen = set()
+
+    def target(ids):
+        seen.add(ids.dtype)
+        return TARGET(ids)
+
+    ids, _ = speculative_decode(target, DRAFT, prefix, 2, 6, rng())
+    assert seen == {dtype}
     again, _ = speculative_decode(TARGET, DRAFT, prefix, 2, 6, rng())
     assert torch.equal(ids, again)
     assert ids.dtype == dtype
