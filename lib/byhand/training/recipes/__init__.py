@@ -76,14 +76,14 @@ def _docs_tokens() -> Iterable[str]:
     return sorted(vocab, key=lambda token: vocab[token])
 
 
-def _stories(what: str, steps: int, measure: Callable[[GPT], dict], **sizes: Any) -> Recipe:
+def _stories(what: str, training: TrainingConfig, measure: Callable[[GPT], dict], **sizes: Any) -> Recipe:
     """A recipe for a story model of some size."""
     return Recipe(
         what,
         "byhand.corpora.stories, drawn anew for every update",
         lambda: story_grammar().vocabulary,
         GPTConfig(len(story_grammar().vocabulary), 256, **sizes),
-        _plan(steps=steps, batch=12),
+        training,
         lambda: batches.story_rows,
         measure,
     )
@@ -121,7 +121,7 @@ def recipes() -> dict[str, Recipe]:
         ),
         "stories-draft": _stories(
             "Stories from a grammar: the small draft of `stories`.",
-            1_200,
+            _plan(steps=1_200, batch=12),
             results.story_results,
             d_model=64,
             n_layers=1,
@@ -129,7 +129,7 @@ def recipes() -> dict[str, Recipe]:
         ),
         "stories": _stories(
             "Stories from a grammar whose true entropy is known.",
-            600,
+            _plan(steps=1_300, batch=4, lr=6e-3),
             results.target_results,
             d_model=192,
             n_layers=6,
