@@ -111,8 +111,11 @@ def batch(size=8):
 def test_a_mixed_step_is_nearly_the_float32_step_and_clips_the_true_gradients(device):
     x, y = batch()
     mixed, exact = small().to(device), small().to(device)
+    with torch.autocast(device, dtype={"cpu": BF16, "cuda": FP16}[device]):
+        logits = mixed(x.to(device))
     optimizer = torch.optim.SGD(mixed.parameters(), lr=1.0)
     told = amp_step(mixed, x, y, optimizer, DynamicLossScaler(2.0**12), 0.1, device)
+    assert told["loss"] == cross_entropy(logits.float(), y.to(device)).item()  # of logits in float32
     loss = cross_entropy(exact(x.to(device)), y.to(device))
     loss.backward()
     norm = nn.utils.clip_grad_norm_(exact.parameters(), 0.1)

@@ -244,6 +244,7 @@ class Net(nn.Module):
 @pytest.mark.parametrize("kind", ["int8", "int4"])
 def test_a_quantized_model_is_a_close_copy_and_the_model_is_as_it_was(kind):
     net, ids = Net(), torch.tensor([[1, 2, 10], [4, 4, 0]])
+    net.mix.eval()
     before = copy.deepcopy(net.state_dict())
     quantized = quantize_model(net, kind)
     assert [type(layer).__name__ for layer in (quantized.mix, quantized.head)] == [f"{kind.title()}Linear"] * 2
@@ -312,7 +313,7 @@ def test_the_bytes_of_a_model_are_those_of_its_tensors(bits, group_size):
         value.untyped_storage().nbytes() for value in stored.values()
     )
     assert "0.head.weight.codes" not in stored  # tied, and there once
-    assert "0.table.weight.codes" in stored
+    assert {"0.table.weight.codes", "1.weight.codes"} <= stored.keys()
 
 
 @pytest.mark.parametrize("bits", [3, 4, 8])
