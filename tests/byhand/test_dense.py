@@ -301,8 +301,9 @@ def test_a_tokenizer_that_pads_gives_the_same_embeddings(encoder, tokenizer):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_bfloat16_points_the_same_way_and_gives_float32(encoder, tokenizer):
+def test_bfloat16_points_the_same_way_gives_float32_and_leaves_the_model_alone(encoder, tokenizer):
     found = SentenceEncoder(encoder, tokenizer, bf16=True)(TEXTS)
+    assert {weight.dtype for weight in encoder.parameters()} == {torch.float32}
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.norm(dim=1), torch.ones(6))
     assert (found * one_by_one(encoder, tokenizer, TEXTS)).sum(1).min() > 0.999

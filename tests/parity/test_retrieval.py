@@ -33,7 +33,7 @@ def test_embeddings_are_those_of_sentence_transformers_on_real_sentences(sentenc
 def test_bfloat16_embeddings_point_where_the_exact_ones_do(sentences, reference):
     cosines = (SentenceEncoder.minilm(bf16=True)(sentences) * reference).sum(1)
     assert cosines.min() > 0.9995
-    assert cosines.mean() > 0.9998
+    assert cosines.mean() > 0.9999
 
 
 @pytest.fixture(scope="module")

@@ -80,8 +80,8 @@ def seed_centroids(points: Float[Tensor, "n d"], k: int, rng: torch.Generator, s
     The first is drawn at random. For each next one 2 + log(k) candidates are drawn, a point with a probability
     proportional to its squared distance to the nearest chosen one, and the candidate that leaves the least
     inertia is taken (Arthur and Vassilvitskii 2007; the greedy choice is in their section 5 and in scikit-learn).
-    Then `swaps` times one more candidate is drawn and takes the place of the chosen point that is missed least,
-    if that lowers the inertia: a group that got two points gives one to a group that got none (Lattanzi and
+    Then `swaps` times as many candidates are drawn again, and the best exchange of one of them for a chosen point
+    is made if it lowers the inertia: a group that got two points gives one to a group that got none (Lattanzi and
     Sohler 2019). Swaps keep n times k distances.
 
     Raises:
@@ -89,6 +89,7 @@ def seed_centroids(points: Float[Tensor, "n d"], k: int, rng: torch.Generator, s
     """
     if not 1 <= k <= len(points):
         raise ValueError(f"k must lie between 1 and the number of points, {len(points)}; got {k}")
+    trials = 2 + int(math.log(k))
     centred = points - points.mean(0)
     lengths = centred.square().sum(1)
 
@@ -103,7 +104,7 @@ def seed_centroids(points: Float[Tensor, "n d"], k: int, rng: torch.Generator, s
     chosen = torch.randint(len(points), (1,), generator=rng).to(points.device)
     closest = squared_distances(chosen)[0]
     while len(chosen) < k:
-        candidates = draw(closest, 2 + int(math.log(k)))
+        candidates = draw(closest, trials)
         left = torch.minimum(closest, squared_distances(candidates))
         best = left.sum(1).argmin()
         closest = left[best]
@@ -112,15 +113,17 @@ def seed_centroids(points: Float[Tensor, "n d"], k: int, rng: torch.Generator, s
         distances = squared_distances(chosen).T.contiguous()  # (n, k)
         (first, second), owner = _two_nearest(distances)
         for _ in range(swaps):
-            candidate = draw(first, 1)
-            to_candidate = squared_distances(candidate)[0]
-            kept = torch.minimum(first, to_candidate)
-            # What each chosen point's own points lose when it goes and the candidate comes.
-            losses = torch.zeros_like(distances[0]).index_add_(0, owner, torch.minimum(second, to_candidate) - kept)
-            out = losses.argmin()
-            if kept.sum() + losses[out] < first.sum():
-                distances[:, out] = to_candidate
-                chosen[out] = candidate[0]
+            candidates = draw(first, trials)
+            to_candidates = squared_distances(candidates)
+            kept = torch.minimum(first, to_candidates)
+            # The inertia for each candidate that comes and each chosen point that goes: a point keeps the nearer of
+            # candidate and nearest, unless that one goes; then it has the nearer of candidate and second nearest.
+            inertia = kept.sum(1, keepdim=True).repeat(1, k)
+            inertia.index_add_(1, owner, torch.minimum(second, to_candidates) - kept)
+            came, gone = divmod(int(inertia.argmin()), k)
+            if inertia[came, gone] < first.sum():
+                distances[:, gone] = to_candidates[came]
+                chosen[gone] = candidates[came]
                 (first, second), owner = _two_nearest(distances)
     return points[chosen]
 
@@ -151,7 +154,7 @@ class Clustering:
 def cluster(
     points: Float[Tensor, "n d"], k: int, rng: torch.Generator, *, starts: int = 1, iters: int = 300
 ) -> Clustering:
-    """K-means from greedy k-means++ seeds with 2k swaps: the best of `starts` runs, of which one usually is enough.
+    """K-means from greedy k-means++ seeds with k swaps: the best of `starts` runs, of which one usually is enough.
 
     Raises:
         ValueError: as `kmeans` and `seed_centroids`.
@@ -160,5 +163,5 @@ def cluster(
     >>> cluster(points, 3, torch.Generator().manual_seed(0)).inertia
     4.0
     """
-    runs = [Clustering(*kmeans(points, seed_centroids(points, k, rng, 2 * k), iters)) for _ in range(starts)]
+    runs = [Clustering(*kmeans(points, seed_centroids(points, k, rng, swaps=k), iters)) for _ in range(starts)]
     return min(runs, key=lambda run: run.inertia)
