@@ -87,7 +87,7 @@ class KVCache:
 
     @property
     def _filled(self) -> Tensor:
-        return self._storage[:, :, : self.batch, :, : self.length]
+        return self._storage.narrow(2, 0, self.batch).narrow(4, 0, self.length)
 
     def extend(self, batch: int, seq: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Make room for `seq` more tokens in each of `batch` rows; for each layer, where to write and what to read.
@@ -111,7 +111,7 @@ class KVCache:
                 f"{self.length} tokens and {seq} more do not fit into a cache of {self.capacity}: prepare it with "
                 f"max_seq={end} if the model has so many positions, else cut the text and prefill anew"
             )
-        new = self._storage[:, :, :batch, :, self.length : end].unbind(0)
+        new = self._storage.narrow(2, 0, batch).narrow(4, self.length, seq).unbind(0)
         self.batch, self.length = batch, end
         filled = self._filled.flatten(0, 1).unbind(0)  # key, value, key, value: one call for all layers
         return new, filled[0::2], filled[1::2]

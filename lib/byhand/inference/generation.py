@@ -7,6 +7,7 @@ position, so a text longer than the cache must be cut and prefilled anew. Built 
 
 from collections.abc import Iterator, Sequence
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -61,17 +62,19 @@ def generate(
         ValueError: as there, and when prefix and new tokens, or the rows, do not fit into the cache.
     """
     require_room(engine, prefix, max_new)
-    return decoding.generate(
-        cached_step(engine),
-        prefix,
-        max_new,
-        pick,
-        eos,
-        pad,
-        attention_mask=attention_mask,
-        processors=processors,
-        stop=stop,
-    )
+    with torch.inference_mode():
+        written = decoding.generate(
+            cached_step(engine),
+            prefix,
+            max_new,
+            pick,
+            eos,
+            pad,
+            attention_mask=attention_mask,
+            processors=processors,
+            stop=stop,
+        )
+    return written.clone()  # a tensor like any other: one of inference mode refuses to be changed
 
 
 def stream(
@@ -124,19 +127,21 @@ def beam_search(
         ValueError: as there, and when the engine was not prepared for batch * n_beams rows or for so many tokens.
     """
     require_room(engine, prefix, max_new, beams=n_beams)
-    return decoding.beam_generate(
-        cached_step(engine),
-        prefix,
-        n_beams,
-        max_new,
-        eos,
-        pad,
-        alpha,
-        early_stopping=early_stopping,
-        attention_mask=attention_mask,
-        processors=processors,
-        reorder=engine.reorder,
-    )
+    with torch.inference_mode():
+        written, scores = decoding.beam_generate(
+            cached_step(engine),
+            prefix,
+            n_beams,
+            max_new,
+            eos,
+            pad,
+            alpha,
+            early_stopping=early_stopping,
+            attention_mask=attention_mask,
+            processors=processors,
+            reorder=engine.reorder,
+        )
+    return written.clone(), scores.clone()
 
 
 def require_room(engine: Engine, prefix: Int[Tensor, "batch seq"], max_new: int, beams: int = 1) -> None:
