@@ -113,13 +113,29 @@ def test_greedy_seeds_find_each_of_many_far_groups():
         assert cluster(points, 12, torch.Generator().manual_seed(seed)).inertia <= 1.001 * best
 
 
-def test_more_starts_are_never_worse_and_the_draw_repeats():
-    points = blobs(n=60, k=9, seed=8)
-    one = cluster(points, 8, torch.Generator().manual_seed(1))
-    assert cluster(points, 8, torch.Generator().manual_seed(1), starts=6).inertia <= one.inertia
-    again = cluster(points, 8, torch.Generator().manual_seed(1))
-    assert torch.equal(one.assign, again.assign)
-    assert math.isclose(one.inertia, inertia_of(points, one.centroids), rel_tol=1e-9)
+def test_greedy_seeds_alone_are_near_every_group_and_swaps_bring_them_nearer():
+    points = blobs(n=400, k=12, d=4, seed=5)
+    best = cluster(points, 12, torch.Generator().manual_seed(0)).inertia
+    seeded, swapped = (
+        [
+            inertia_of(points, seed_centroids(points, 12, torch.Generator().manual_seed(seed), swaps))
+            for seed in range(9)
+        ]
+        for swaps in (0, 12)
+    )
+    assert sorted(seeded)[4] < 4 * best
+    assert all(after <= before for after, before in zip(swapped, seeded, strict=True))
+    assert sum(swapped) < 0.9 * sum(seeded)
+
+
+def test_of_several_starts_the_best_is_kept_and_the_draw_repeats():
+    points = torch.rand(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rng = torch.Generator().manual_seed(1)
+    runs = [cluster(points, 9, rng).inertia for _ in range(6)]
+    assert len(set(runs)) > 1
+    best = cluster(points, 9, torch.Generator().manual_seed(1), starts=6)
+    assert best.inertia == min(runs)
+    assert math.isclose(best.inertia, inertia_of(points, best.centroids), rel_tol=1e-9)
 
 
 def test_the_global_random_state_is_not_touched():
