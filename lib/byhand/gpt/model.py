@@ -194,7 +194,7 @@ class GPT(nn.Module):
                 + ("start it with a token for the beginning" if not seq else "cut it, or make a larger max_seq")
             )
         # On a GPU the look would wait for the device at every step; its own assertion names a bad id there.
-        if input_ids.device.type == "cpu" and input_ids.numel():
+        if input_ids.device.type == "cpu" and input_ids.numel() and not torch.compiler.is_compiling():
             low, high = (int(end) for end in input_ids.aminmax())
             if low < 0 or high >= self.config.vocab_size:
                 raise ValueError(
