@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from byhand.quantization import clip_search, clipping, dequantize, quantize_groups, round_to_grid
+from byhand.corpora.docstrings import docstrings
+from byhand.quantization import clip_search, clipping, dequantize, quantize_groups, record_inputs, round_to_grid
 from byhand.quantization.clipping import CUTS
 
 
@@ -120,3 +121,25 @@ def test_a_row_does_not_depend_on_the_others_and_nothing_is_changed():
 def test_inputs_of_another_layer_are_refused(activations, words):
     with pytest.raises(ValueError, match=words):
         clip_search.__wrapped__(torch.ones(2, 6), 4, 3, activations)
+
+
+def test_no_output_of_a_real_layer_is_worse_and_other_sentences_gain_too():
+    from byhand.encoder import load_minilm
+
+    model, tokenizer = load_minilm()
+    texts = [entry.first_sentence for entry in docstrings()[200:3000:100]]
+
+    def inputs(some):
+        def run(model):
+            for text in some:
+                model(torch.tensor([tokenizer.encode(text).ids[:64]]))
+
+        return record_inputs(model, run, ["blocks.2.attention.value", "blocks.4.feed_forward.up"])
+
+    seen, other = inputs(texts[::2]), inputs(texts[1::2])
+    for name, x in seen.items():
+        weight = model.get_submodule(name).weight.detach()
+        nearest, found = errors(weight, 4, 32, x, x)
+        assert (found <= nearest * (1 + 1e-4)).all()
+        nearest, found = errors(weight, 4, 32, other[name], x)
+        assert found.sum() < 0.9**2 * nearest.sum()
