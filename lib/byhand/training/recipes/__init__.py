@@ -68,7 +68,7 @@ def _plan(**changes: Any) -> TrainingConfig:
 
 
 def _docs() -> Batches:
-    return Windows(batches.docs_ids()[0], seq=128)
+    return Windows(batches.docs_ids()[0], seq=64)
 
 
 def _docs_tokens() -> Iterable[str]:
@@ -114,8 +114,8 @@ def recipes() -> dict[str, Recipe]:
             "Python's documentation in the tokens of the shipped BPE tokenizer.",
             "training part of byhand.corpora.python_docs.ready_split()",
             _docs_tokens,
-            GPTConfig(1024, 128, 128, 3, 4, dropout=0.25),
-            _plan(steps=1_100, batch=24, lr=3e-3, weight_decay=0.3),
+            GPTConfig(1024, 64, 128, 3, 4, dropout=0.15),
+            _plan(steps=1_600, batch=16, lr=4e-3, weight_decay=0.3),
             _docs,
             results.docs_results,
         ),
