@@ -97,6 +97,9 @@ def test_a_checkpoint_without_pair_head_gives_a_model_without_one(tmp_path):
     torch.testing.assert_close(mlm, reference(input_ids).logits, **CLOSE)
     assert nsp is None
     assert not mine.training
+    path = tmp_path / "model.safetensors"  # a pooler without that head is of no use here
+    save_file({**load_file(path), "bert.pooler.dense.weight": torch.zeros(24, 24)}, path)
+    torch.testing.assert_close(Bert.from_pretrained(tmp_path)(input_ids)[0], mlm)
 
 
 def test_missing_and_extra_weights_are_named(tmp_path):
