@@ -109,6 +109,25 @@ def test_a_completion_ends_before_the_first_stop_string_and_computes_no_further(
     assert len(step.calls) == calls
 
 
+def test_what_stands_after_a_rows_end_token_is_no_text(gpt):
+    class Letters:
+        """Every id is a letter, the end token too."""
+
+        def encode(self, text):
+            return [ord(letter) - ord("a") for letter in text]
+
+        def decode(self, ids):
+            return "".join(chr(ord("a") + i) for i in ids)
+
+    def step(ids):
+        """Spells "ab", then ends the first row at once and the second after three more letters."""
+        ends = torch.tensor([ids.shape[1] >= 4, ids.shape[1] >= 7])
+        return torch.nn.functional.one_hot(torch.where(ends, 25, ids.shape[1] % 2), 26).float()
+
+    model = CheckpointModel(gpt, Letters(), eos=25, step=step)
+    assert model.sample("ab", 2, temperature=0.0) == ["ab", "ababa"]
+
+
 def test_a_begin_token_stands_before_the_prompt_and_is_no_part_of_the_text(gpt, words):
     seen = []
 
