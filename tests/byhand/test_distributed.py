@@ -74,9 +74,7 @@ def test_a_batch_that_does_not_divide_among_the_processes_is_named(monkeypatch):
 
     monkeypatch.setattr(loop, "processes", lambda: contextlib.nullcontext(Processes(rank=0, world=4)))
     config = TrainingConfig(steps=1, batch=6, accumulate=3)
-    with pytest.raises(
-        ValueError, match="6 does not divide among 4 processes with accumulate=3: take a multiple"
-    ):
+    with pytest.raises(ValueError, match="6 does not divide among 4 processes with accumulate=3: take a multiple"):
         train(GPT(GPTConfig.tiny(n_layers=1)), lambda *_: (), config, show=False)
 
 
