@@ -88,7 +88,11 @@ class Run:
         return self.done or (every > 0 and self.step % every == 0)
 
     def update(self) -> None:
-        """One update of the weights: draw, backward in parts, clip, step."""
+        """One update of the weights: draw, backward in parts, clip, step.
+
+        Raises:
+            ValueError: when the source gives another number of sequences than it was asked for.
+        """
         config, group = self.config, self.group
         rng = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
         torch.manual_seed((config.seed * 1_000_003 + self.step) * 1_009 + group.rank)  # of dropout
@@ -116,7 +120,11 @@ class Run:
         self.unread.append((total, count, norm, rate))
 
     def read(self) -> None:
-        """Take losses and norms into the record."""
+        """Take losses and norms into the record.
+
+        Raises:
+            ValueError: when a loss is no longer a number.
+        """
         for total, count, norm, rate in self.unread:
             mean = (total / count.clamp(min=1)).item()
             if not math.isfinite(mean):
@@ -157,7 +165,11 @@ class Run:
         self.history.save(self.folder / HISTORY)
 
     def restore(self) -> None:
-        """Go on from the folder's checkpoint where there is one."""
+        """Go on from the folder's checkpoint where there is one.
+
+        Raises:
+            ValueError: when that is damaged, or of a run with other settings or another model.
+        """
         if self.folder is None or not (self.folder / CHECKPOINT).exists():
             return
         path = self.folder / CHECKPOINT
