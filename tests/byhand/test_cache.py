@@ -63,6 +63,9 @@ def test_steps_refuse_more_than_the_model_has_positions_for(gpt):
         kv_step(random_ids(3), cache, gpt)
     with pytest.raises(ValueError, match="0 came"):
         kv_step(random_ids(0), cache, gpt)
+    with pytest.raises(ValueError, match="the vocabulary from 0 to 28"):
+        kv_step(torch.tensor([29]), cache, gpt)
+    assert cached_length(cache) == 15
 
 
 def test_generation_with_the_cache_equals_generation_without_and_feeds_each_token_once(gpt):

@@ -118,13 +118,15 @@ def test_what_does_not_fit_is_refused_with_the_way_out_and_changes_nothing():
     with pytest.raises(ValueError, match=r"4 tokens and 3 more do not fit into a cache of 6.*max_seq=7"):
         engine.decode(ids[:, :3])
     for wrong in ([[37]], [[-1]]):
-        with pytest.raises(ValueError, match=r"the vocabulary is 0 to 36.*this model's tokenizer"):
+        with pytest.raises(ValueError, match=r"the vocabulary from 0 to 36.*this model's tokenizer"):
             engine.decode(torch.tensor(wrong))
     with pytest.raises(ValueError, match="no token to feed"):
         engine.decode(ids[:, :0])
     assert engine.cache.length == 4
     with pytest.raises(ValueError, match=r"max_seq is 25, but the model has 24 positions"):
         prepare(make(), max_seq=25)
+    with pytest.raises(ValueError, match="capacity must be at least 1, got 0"):
+        prepare(make(), max_seq=0)
     with pytest.raises(ValueError, match="weights is 'fp8'; choose one of fp32, fp16, int8"):
         prepare(make(), weights="fp8")
 

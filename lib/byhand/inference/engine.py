@@ -8,6 +8,7 @@ must be prepared again. Built in chapter 13.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from byhand.blocks import Block, LayerNorm
+from byhand.embedding import check_ids
 from byhand.gpt import GPT
 from byhand.inference.cache import KVCache
 from byhand.inference.weights import Form, Product, form
@@ -61,9 +63,10 @@ def prepare(gpt: GPT, weights: str | Form = "fp32", batch: int = 1, max_seq: int
     True
     """
     positions = gpt.config.max_seq
-    if max_seq is not None and max_seq > positions:
+    max_seq = positions if max_seq is None else max_seq
+    if max_seq > positions:
         raise ValueError(f"max_seq is {max_seq}, but the model has {positions} positions: ask for at most so many")
-    return Engine(gpt, form(weights), batch, max_seq or positions, halved=weights == "fp16")
+    return Engine(gpt, form(weights), batch, max_seq, halved=weights == "fp16")
 
 
 class Engine:
@@ -221,10 +224,8 @@ class Engine:
         try:  # asking for the largest id beforehand would cost more than the look-up itself
             x = torch.embedding(self._embedding, input_ids)
         except IndexError:
-            raise ValueError(
-                f"ids run from {int(input_ids.min())} to {int(input_ids.max())}, the vocabulary is 0 to "
-                f"{self.config.vocab_size - 1}: was the text encoded with this model's tokenizer?"
-            ) from None
+            check_ids(input_ids, self.config.vocab_size)
+            raise
         if self._rotary is not None:
             return x.view(batch * seq, -1), self._rotary.at(self._places(past, seq))
         if self.config.positions == "sinusoidal":
@@ -247,13 +248,12 @@ class Engine:
         return causal_mask(seq, total, device) & real[:, None, None, :]
 
 
-def _gelu_tanh(x: Tensor) -> Tensor:
-    return F.gelu(x, approximate="tanh")
+_gelu_tanh = partial(F.gelu, approximate="tanh")
 
 
 def _gated_gelu(x: Tensor) -> Tensor:
     gate, up = x.chunk(2, dim=-1)
-    return F.gelu(gate, approximate="tanh") * up
+    return _gelu_tanh(gate) * up
 
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -20,6 +20,7 @@ from byhand import decoding
 from byhand.attention import attention
 from byhand.blocks import Block
 from byhand.decoding import Pick, greedy, pad_left
+from byhand.embedding import check_ids
 from byhand.gpt import GPT
 from byhand.masks import causal_mask
 from byhand.positions import sinusoidal
@@ -39,7 +40,7 @@ def kv_step(
         cache: what was seen so far; changed in place.
 
     Raises:
-        ValueError: when there is no token, or more than the model has positions.
+        ValueError: when there is no token, more than the model has positions, or one outside its vocabulary.
 
     >>> from byhand.gpt import GPTConfig
     >>> gpt = GPT(GPTConfig.tiny(), torch.Generator().manual_seed(0))
@@ -63,6 +64,7 @@ def kv_step(
         cache["attention_mask"] = real
         mask = mask & real[:, None, None, :]
         positions = (real.long().cumsum(dim=-1) - 1).clamp(min=0)[:, past:]
+    check_ids(rows, gpt.config.vocab_size)
     x, rotate = _embed(gpt, rows, positions)
     keys, values = [], []
     for number, block in enumerate(gpt.blocks):
