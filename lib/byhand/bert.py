@@ -110,9 +110,8 @@ class Bert(nn.Module):
         weights = hub.read_weights(folder)
         pairs = "cls.seq_relationship.weight" in weights
         config = EncoderConfig.from_hub(hub.read_config(folder), pooler=pairs)
-        with torch.device("meta"):  # no weights are drawn that the checkpoint's would replace
-            model = cls(config)
-        model.to(dtype).to_empty(device="cpu")
+        # Drawn in vain, but sooner than building on the meta device, whose first use imports much of torch.
+        model = cls(config, torch.Generator()).to(dtype)
         hub.load_renamed(model, weights, hub.BERT_WITH_HEADS, leave_out=() if pairs else ("encoder.pooler",))
         return model.eval()
 
