@@ -2,7 +2,7 @@
 
 Holds the three functions every language model ends with, and the count of what a table of probabilities would
 need instead. Leaves out sampling from them (chapter 8) and cross-entropy in pieces for large vocabularies
-(chapter 15). Built in chapter 1.
+(chapter 4). Built in chapter 1.
 """
 
 import math

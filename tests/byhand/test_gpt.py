@@ -139,7 +139,7 @@ def test_dropout_works_in_training_only():
 
 def test_ids_outside_the_vocabulary_are_named():
     for wrong in (37, -1):
-        with pytest.raises(ValueError, match=rf"{wrong}.*the vocabulary is 0 to 36: was the text encoded"):
+        with pytest.raises(ValueError, match=rf"{wrong}.*the vocabulary from 0 to 36: was the text encoded"):
             model()(torch.tensor([[0, 1, wrong, 2]]))
 
 

@@ -90,6 +90,9 @@ def stream(
 
     The arguments are those of `generate`, and are checked at once. The model is asked for a token only when the
     token is asked for, so leaving the loop stops the work.
+
+    Raises:
+        ValueError: as there.
     """
     require_prefix(prefix, attention_mask)
     if max_new < 0:

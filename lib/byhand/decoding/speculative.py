@@ -92,7 +92,11 @@ def speculative_rounds(
     rng: torch.Generator,
     eos: int | None = None,
 ) -> Iterator[Round]:
-    """The rounds of `speculative_decode` as they come, with the same arguments: to show, or to count."""
+    """The rounds of `speculative_decode` as they come, with the same arguments: to show, or to count.
+
+    Raises:
+        ValueError: as there.
+    """
     require_prefix(prefix)
     if gamma < 1 or max_new < 0:
         raise ValueError(f"need gamma >= 1 guess a round and max_new >= 0, got gamma={gamma}, max_new={max_new}")

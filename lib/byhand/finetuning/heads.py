@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from byhand.dropout import Dropout
 from byhand.encoder import Encoder
 from byhand.finetuning.pooling import last_token, mean_pool
 from byhand.gpt import GPT
@@ -49,7 +50,7 @@ class TextClassifier(nn.Module):
             raise ValueError("this encoder has no pooler: take pooling='mean' or 'first'")
         self.encoder = encoder
         self.pooling = pooling
-        self.dropout = nn.Dropout(encoder.config.dropout)
+        self.dropout = Dropout(encoder.config.dropout)
         self.head = _new_layer(encoder.config.d_model, n_classes)
 
     def forward(
@@ -90,7 +91,7 @@ class TokenClassifier(nn.Module):
     def __init__(self, encoder: Encoder, n_labels: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.dropout = nn.Dropout(encoder.config.dropout)
+        self.dropout = Dropout(encoder.config.dropout)
         self.head = _new_layer(encoder.config.d_model, n_labels)
 
     def forward(

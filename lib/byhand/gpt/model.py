@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from byhand import hub
 from byhand.blocks import Block, LayerNorm
+from byhand.dropout import Dropout
+from byhand.embedding import check_ids
 from byhand.gpt.config import GPTConfig, read_gpt2_config
 from byhand.masks import padding_mask
 from byhand.positions import RotaryPositions, sinusoidal
@@ -43,7 +45,7 @@ class GPT(nn.Module):
             self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
             learned = config.positions == "learned"
             self.position_embedding = nn.Embedding(config.max_seq, config.d_model) if learned else None
-            self.embedding_dropout = nn.Dropout(config.dropout)
+            self.embedding_dropout = Dropout(config.dropout)
             self.blocks = nn.ModuleList(
                 Block(
                     config.d_model,
@@ -104,7 +106,7 @@ class GPT(nn.Module):
         Raises:
             ValueError: when an id is outside the vocabulary, or a sequence is empty or too long.
         """
-        self._require_ids(input_ids)
+        check_ids(input_ids, self.config.vocab_size, self.config.max_seq)
         vectors: Tensor = self.token_embedding(input_ids)
         return vectors
 
@@ -185,22 +187,6 @@ class GPT(nn.Module):
             last = hidden[torch.arange(len(hidden), device=hidden.device), places.amax(-1)]
         logits: Tensor = self.head(last)
         return logits
-
-    def _require_ids(self, input_ids: Tensor) -> None:
-        seq = input_ids.shape[1]
-        if not 0 < seq <= self.config.max_seq:
-            raise ValueError(
-                f"a sequence has {seq} tokens, the model takes 1 to {self.config.max_seq}: "
-                + ("start it with a token for the beginning" if not seq else "cut it, or make a larger max_seq")
-            )
-        # On a GPU the look would wait for the device at every step; its own assertion names a bad id there.
-        if input_ids.device.type == "cpu" and input_ids.numel() and not torch.compiler.is_compiling():
-            low, high = (int(end) for end in input_ids.aminmax())
-            if low < 0 or high >= self.config.vocab_size:
-                raise ValueError(
-                    f"ids run from {low} to {high}, the vocabulary is 0 to {self.config.vocab_size - 1}: "
-                    "was the text encoded with this model's tokenizer?"
-                )
 
     def weights(self) -> dict[str, Tensor]:
         """The parameters by name, each once: a tied head is its embedding."""

@@ -11,6 +11,8 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from byhand.dropout import Dropout
+
 
 class LoRALinear(nn.Module):
     """A linear layer W with a learned update: W x + alpha / rank * B A x. Hu et al. 2022, equation 3.
@@ -53,7 +55,7 @@ class LoRALinear(nn.Module):
         self.linear = linear.requires_grad_(False)
         self.rank = rank
         self.scale = alpha / rank
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         bound = 1 / math.sqrt(linear.in_features)  # as torch draws a linear layer's own weights
         drawn = torch.empty(rank, linear.in_features, dtype=linear.weight.dtype).uniform_(-bound, bound, generator=rng)
         self.A = nn.Parameter(drawn.to(linear.weight.device))

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from byhand.attention import MultiHeadAttention, attention
+from byhand.dropout import drop
 from byhand.masks import causal_mask
 
 
@@ -63,7 +64,7 @@ class PrefixAttention(nn.Module):
         key, value = torch.cat([before_key, key], dim=2), torch.cat([before_value, value], dim=2)
         gathered, weights = attention(query, key, value, seen, bias, layer.scale)
         if self.training and layer.dropout:
-            gathered = F.dropout(weights, layer.dropout) @ value
+            gathered = drop(weights, layer.dropout) @ value
         out: Tensor = layer.output(gathered.transpose(1, 2).flatten(2))
         return out
 

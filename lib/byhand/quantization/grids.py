@@ -207,7 +207,11 @@ def grouped(weight: Float[Tensor, "rows columns"], group_size: int) -> Float[Ten
 def spread(
     values: Float[Tensor, "grids groups"], shape: tuple[int, ...], group_size: int | None
 ) -> Float[Tensor, "grids columns"]:
-    """A value for each column from one for each group; the columns stay 1 where a whole row shares its grid."""
+    """A value for each column from one for each group; the columns stay 1 where a whole row shares its grid.
+
+    Raises:
+        ValueError: when there is not a value for each group.
+    """
     rows, columns = shape
     groups = 1 if group_size is None else -(-columns // group_size)
     if values.shape not in ((rows, groups), (1, groups)):
@@ -224,12 +228,20 @@ def at_least_normal(scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def check_bits(bits: int) -> None:
-    """Refuse what does not fit in a byte."""
+    """Refuse what does not fit in a byte.
+
+    Raises:
+        ValueError: when it does not.
+    """
     if not 1 <= bits <= 8:
         raise ValueError(f"bits must be 1 to 8, got {bits}: a code is kept in one byte")
 
 
 def check_group_size(group_size: int) -> None:
-    """Refuse a group of nothing."""
+    """Refuse a group of nothing.
+
+    Raises:
+        ValueError: when it is one.
+    """
     if group_size < 1:
         raise ValueError(f"group_size must be at least 1, got {group_size}: it counts neighbouring weights")

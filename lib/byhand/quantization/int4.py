@@ -55,6 +55,9 @@ class Int4Linear(QuantizedLinear):
         group_size: neighbours in a row that share a grid.
         bias: added to the output.
 
+    Raises:
+        ValueError: when the codes do not fill rows of `in_features` weights.
+
     >>> layer = Int4Linear.from_linear(nn.Linear(64, 16))
     >>> layer(torch.zeros(1, 5, 64)).shape, layer.codes.shape, layer.scale.shape
     (torch.Size([1, 5, 16]), torch.Size([16, 32]), torch.Size([16, 2]))

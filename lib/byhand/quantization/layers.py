@@ -38,8 +38,12 @@ class QuantizedLinear(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "rows columns"]:
-        """The weights that the codes stand for, in float32."""
-        raise AttributeError("weight")  # a layer of the kinds below has them
+        """The weights that the codes stand for, in float32.
+
+        Raises:
+            AttributeError: in this class; a layer of the kinds below has them.
+        """
+        raise AttributeError("weight")
 
     def multiply(self, rows: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch rows"]:
         """The product with the weights, plus the bias, in float32."""

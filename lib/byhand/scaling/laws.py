@@ -162,6 +162,9 @@ def exact_match(token_accuracy: Float[np.ndarray, "*runs"], length: int) -> Floa
 
     The power turns a smooth curve into one that stays at zero and then rises. Schaeffer et al. 2023, section 2.
 
+    Raises:
+        ValueError: when the length is below 1.
+
     >>> exact_match(np.array([0.5, 0.9]), length=6).round(3).tolist()
     [0.016, 0.531]
     """
