@@ -129,7 +129,7 @@ def recipes() -> dict[str, Recipe]:
         ),
         "stories": _stories(
             "Stories from a grammar whose true entropy is known.",
-            _plan(steps=1_300, batch=4, lr=6e-3),
+            _plan(steps=1_200, batch=12),
             results.target_results,
             d_model=192,
             n_layers=6,
