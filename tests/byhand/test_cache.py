@@ -100,6 +100,7 @@ def test_padded_prompts_can_be_reordered_and_cut_too(gpt):
     padded_prefill(prompts, gpt, cache)
     kv_step(random_ids(2, 1), cache, gpt)
     cache = truncate_cache(reorder_cache(cache, torch.tensor([1, 1, 0])), 6)
+    assert cache["attention_mask"].tolist() == [[True] * 6, [True] * 6, [False] * 4 + [True] * 2]
     states = kv_step(torch.tensor([[3], [4], [5]]), cache, gpt)
     for row, prompt, token in ((0, prompts[1], 3), (1, prompts[1], 4), (2, prompts[0], 5)):
         alone = gpt.hidden(torch.cat([prompt, torch.tensor([token])])[None])[0, -1:]

@@ -241,7 +241,19 @@ def test_sampling_with_processors_draws_the_same_tokens_with_the_cache():
         return decoding.Sampler(torch.Generator().manual_seed(4), temperature=1.7, top_k=20, top_p=0.95)
 
     without = decoding.generate(decoding.last_position(gpt), ids, 14, sampler(), **arguments)
-    assert torch.equal(generate(prepare(gpt, batch=2), ids, 14, sampler(), **arguments), without)
+    engine = prepare(gpt, batch=2)
+    assert torch.equal(generate(engine, ids, 14, sampler(), **arguments), without)
+    streamed = list(stream(engine, ids, 14, sampler(), **arguments))
+    assert torch.equal(torch.stack(streamed, dim=1), without[:, 3:])
+
+
+def test_a_criterion_ends_the_text_with_the_cache_too():
+    def stop(ids):
+        return torch.full((len(ids),), ids.shape[1] == 7)
+
+    engine, ids = prepare(make()), random_ids(1, 4)
+    assert generate(engine, ids, 9, stop=stop).shape == (1, 7)
+    assert len(list(stream(engine, ids, 9, stop=stop))) == 3
 
 
 def test_a_stream_computes_no_further_than_it_is_read():
@@ -294,12 +306,13 @@ def spoil(gpt: GPT, noise: float) -> GPT:
 def test_greedy_speculation_equals_greedy_and_goes_on_right_after_a_rejection(gamma, positions):
     gpt = make(positions=positions)
     target, prefix = prepare(gpt), random_ids(4)
-    for noise, eos in ((0.0, None), (0.05, 5), (0.1, None), (1.0, None)):
+    free = generate(target, prefix[None], 15)[0, 4:].tolist()
+    for noise, eos in ((0.0, None), (0.0, free[4]), (0.05, free[7]), (0.1, None), (1.0, None)):
         expected = generate(target, prefix[None], 15, eos=eos)[0]
         rounds = list(speculate_rounds(target, prepare(spoil(gpt, noise)), prefix, gamma, 15, eos=eos))
         assert [token for each in rounds for token in each.tokens] == expected[4:].tolist()
         assert all(len(each.tokens) == each.accepted + 1 for each in rounds[:-1])
-        if noise == 0.0:  # no guess is ever wrong
+        if noise == 0.0 and eos is None:  # no guess is ever wrong
             assert all(each.accepted == each.drafted for each in rounds)
             assert len(rounds) == -(-15 // (gamma + 1))
             ids, calls = speculate(target, prepare(gpt), prefix, gamma, 15)
