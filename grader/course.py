@@ -3,6 +3,7 @@
 import functools
 import json
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Chapter:
     points: float
     hours: float
     owns: tuple[str, ...]
+    needs: tuple[str, ...]
+    """Patterns of the library's files that are given on request only, and that this chapter asks for."""
     budget: Budget
     folder: Path
     """`solutions/ID`, where the chapter is written."""
@@ -122,19 +125,31 @@ class Course:
     def library_files(self, chapter: Chapter | None = None) -> list[Path]:
         """The library's files, relative to `library_root`, that `chapter` may see (all of them without a chapter).
 
-        Data files go with the package that holds them; a module is taken when a pattern of the slice names it,
-        `pkg.*` standing for everything below `pkg`.
+        A module is taken when a pattern of the slice names it, `pkg.*` standing for everything below `pkg`. Data
+        files go with the package that holds them, but for those that course.toml gives on request: large ones would
+        travel with every submission of every chapter.
         """
         package = self.library_root / str(self.settings["library"]["package"])
-        patterns = None if chapter is None else self.library_slice(chapter)
+        patterns = [] if chapter is None else self.library_slice(chapter)
+        on_request = self.settings["library"].get("on_request", [])
         files = []
         for path in sorted(package.rglob("*")):
             if not path.is_file() or "__pycache__" in path.parts:
                 continue
             relative = path.relative_to(self.library_root)
-            if patterns is None or path.suffix != ".py" or module_matches(module_name(relative), patterns):
+            if chapter is None:
+                taken = True
+            elif path.suffix == ".py":
+                taken = module_matches(module_name(relative), patterns)
+            else:
+                taken = not _matches(relative, on_request) or _matches(relative, chapter.needs)
+            if taken:
                 files.append(relative)
         return files
+
+
+def _matches(relative: Path, patterns: Iterable[str]) -> bool:
+    return any(relative.match(pattern) for pattern in patterns)
 
 
 def module_name(relative: Path) -> str:
@@ -192,6 +207,7 @@ def load_course(root: Path) -> Course:
             points=row["points"],
             hours=row.get("hours", 0),
             owns=tuple(row.get("owns", ())),
+            needs=tuple(row.get("needs", ())),
             budget=Budget(**{**default, **row.get("budget", {})}),
             folder=root / "solutions" / row["id"],
         )

@@ -62,6 +62,23 @@ def test_a_chapter_sees_the_floor_and_what_earlier_chapters_built(root):
     assert len(course.library_files()) == 6
 
 
+def test_large_data_goes_to_the_chapters_that_ask_for_it(root):
+    (root / "lib" / "hand" / "data" / "weights").mkdir()
+    for name in ("small.json", "large.bin", "other.bin"):
+        (root / "lib" / "hand" / "data" / "weights" / name).write_text("")
+    text = TOML.replace("[[chapters]]", '[[chapters]]\nneeds = ["hand/data/weights/large*"]', 1)
+    text = text.replace("[library]", '[library]\non_request = ["hand/data/weights/*"]')
+    (root / "course.toml").write_text(text)
+    load_course.cache_clear()
+    course = load_course(root)
+    first, second = ({path.name for path in course.library_files(chapter)} for chapter in course.chapters)
+    assert {"merges.json", "large.bin"} <= first
+    assert not {"small.json", "other.bin"} & first
+    assert "merges.json" in second
+    assert "large.bin" not in second
+    assert {"small.json", "large.bin", "other.bin"} <= {path.name for path in course.library_files()}
+
+
 def test_a_budget_is_the_courses_unless_the_chapter_sets_its_own(root):
     course = load_course(root)
     assert [chapter.budget.cell_seconds for chapter in course.chapters] == [5, 9]
