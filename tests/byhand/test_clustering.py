@@ -128,6 +128,14 @@ def test_greedy_seeds_alone_are_near_every_group_and_swaps_bring_them_nearer():
     assert sum(swapped) < 0.9 * sum(seeded)
 
 
+def test_a_swap_that_does_not_help_is_not_made():
+    points = torch.rand(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = [
+        inertia_of(points, seed_centroids(points, 6, torch.Generator().manual_seed(2), n)) for n in range(0, 30, 3)
+    ]
+    assert found == sorted(found, reverse=True)
+
+
 def test_of_several_starts_the_best_is_kept_and_the_draw_repeats():
     points = torch.rand(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     rng = torch.Generator().manual_seed(1)

@@ -81,10 +81,12 @@ def test_a_known_id_gets_the_new_vector_and_a_removed_one_is_gone():
     index = index_of(points)
     index.add([99, 4], vectors(2, seed=9))
     index.remove([0, 19, 7])
+    index.add([18, 99], vectors(2, seed=12))  # both had moved into the rows that became free
     kept = [name for name in range(20) if name not in (0, 19, 7)] + [99]
     changed = points.clone()
     changed[4] = vectors(2, seed=9)[1]
-    stored = torch.stack([vectors(2, seed=9)[0] if name == 99 else changed[name] for name in kept])
+    changed[18] = vectors(2, seed=12)[0]
+    stored = torch.stack([vectors(2, seed=12)[1] if name == 99 else changed[name] for name in kept])
     assert len(index) == 18
     assert sorted(index.ids) == kept
     for query in vectors(5, seed=4):

@@ -153,6 +153,17 @@ def test_passages_are_found_by_every_method_one_by_one_or_together(method):
     assert all(len(hits) <= 2 for hits in found)
 
 
+def test_fused_ranks_reach_deeper_than_the_hits_that_are_shown():
+    texts = {"b": "moon red cat dog", "p": "rain", "q": "snow", "x": "red", "y": "moon moon moon"}
+    angles = {"moon": 0.0, "red": 0.0, "moon red cat dog": 0.1, "rain": 0.2, "snow": 0.3, "moon moon moon": 1.5}
+
+    def embed(texts):
+        return torch.tensor([[math.cos(angles[text]), math.sin(angles[text])] for text in texts])
+
+    index = PassageIndex(texts, embed)
+    assert [index.search("moon", 1, method)[0][0] for method in ("dense", "bm25", "fused")] == ["x", "y", "b"]
+
+
 def test_an_index_built_before_is_used_and_one_of_other_passages_refused():
     dense = DenseIndex()
     dense.add(["dog", "sea", "cat"], embed([PASSAGES[name] for name in ("dog", "sea", "cat")]))
