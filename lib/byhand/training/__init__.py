@@ -10,8 +10,8 @@
 - `byhand.training.history`: the record of a run and its curve.
 - `byhand.training.saving`: files that are there whole or not at all.
 - `byhand.training.distributed`: one process or several under torchrun.
-
 - `byhand.training.command`: pre-training a GPT from the command line, `python -m byhand.training`.
+- `byhand.training.recipes`: how the shipped models are made, `python -m byhand.training.recipes`.
 
 Leaves out other objectives than the next token
 (chapter 5), loss scaling for fp16 (chapter 15) and models larger than one device. Built in chapter 4.
