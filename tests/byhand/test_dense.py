@@ -213,6 +213,7 @@ def test_an_inverted_index_replaces_and_removes():
     assert len(index) == 51
     assert [name for name, _ in index.search(points[7], 2, n_probe=6)] == [7, 50]
     assert index.search(-points[3], 1, n_probe=1)[0][0] == 3
+    assert index.search(points[3], 1, n_probe=6)[0][0] != 3, "the old vector is gone from its list"
     index.remove([7])
     assert [name for name, _ in index.search(points[7], 1, n_probe=6)] == [50]
 

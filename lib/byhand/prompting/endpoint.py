@@ -77,7 +77,8 @@ class EndpointModel:
     def complete(
         self, text: str, *, max_tokens: int = 256, temperature: float = 0.0, stop: Sequence[str] = (), seed: int = 0
     ) -> str:
-        """The text that follows `text`; see `LanguageModel`. Whether the seed is obeyed is the server's choice.
+        """The text that follows `text`; see `LanguageModel`. Whether temperature and seed are
+        obeyed is the server's choice: `transformers serve` samples only where the model's generation config says so.
 
         Raises:
             EndpointError: when the server cannot be reached, refuses the key, does not know the model, or gives

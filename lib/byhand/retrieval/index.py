@@ -3,6 +3,10 @@
 Holds the exact index, which compares with every vector, and saves itself to files that hold numbers and text only.
 The index that looks in a few clusters is `byhand.retrieval.inverted`. Leaves out compressed vectors and graphs
 (product quantization, HNSW). Built in chapter 10.
+
+Beside it stand faiss (`IndexFlatIP`) and scikit-learn (`NearestNeighbors`): on 6,000 vectors all three take the same
+time, on 100,000 this one is the fastest and scikit-learn is ahead of faiss (measured on a CPU, one thread, 200 queries
+at once: `tests/bench/rows_retrieval.py`).
 """
 
 import hashlib
