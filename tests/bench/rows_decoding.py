@@ -139,7 +139,7 @@ def greedy_fp16():
     return Contenders(run, dict.fromkeys(run, "same tokens"))
 
 
-@row(f"greedy decode, batch 1, int8, {NAME}", {"CTranslate2 int8": 1.0}, limit="small calls, then the cache's memory")
+@row(f"greedy decode, batch 1, int8, {NAME}", {"CTranslate2 int8": 1.0}, limit="170 small calls a token")
 def greedy_int8():
     mine, theirs = distance_from_fp32()
     assert mine <= theirs, f"mean KL from fp32: {mine:.2e} against {theirs:.2e}"
@@ -263,7 +263,7 @@ def with_a_cache():
     return Contenders(run, {"own loop without a cache": "same tokens; the head for the last place only in both"})
 
 
-@row(f"prefill, 256 tokens, fp32, {NAME}", {"transformers": 1.1}, limit="the matrix product's peak")
+@row(f"prefill into the cache, 256 tokens, fp32, {NAME}", {"transformers": 1.1}, limit="the matrix product's peak")
 def prefill():
     import torch
     from byhand.inference import prepare
