@@ -68,7 +68,7 @@ def test_weights_that_are_not_those_of_the_card_are_refused_with_the_remedy(fold
 def test_missing_weights_and_broken_cards_are_named_with_the_remedy(folder):
     (folder / "one.safetensors").unlink()
     with pytest.raises(
-        FileNotFoundError, match="one.safetensors is missing, its card is there: install .*recipes one`"
+        FileNotFoundError, match=r"one\.safetensors is missing, its card is there: install .*recipes one`"
     ):
         checkpoints.read("one", folder)
     card = folder / "two.json"
@@ -79,10 +79,10 @@ def test_missing_weights_and_broken_cards_are_named_with_the_remedy(folder):
     card.write_text(
         json.dumps({key: value for key, value in json.loads(whole).items() if key not in ("config", "sha256")})
     )
-    with pytest.raises(ValueError, match="two.json does not say config, sha256: install"):
+    with pytest.raises(ValueError, match=r"two\.json does not say config, sha256: install"):
         checkpoints.read("two", folder)
     card.write_text("[]")
-    with pytest.raises(ValueError, match="two.json does not say name"):
+    with pytest.raises(ValueError, match=r"two\.json does not say name"):
         checkpoints.read("two", folder)
 
 
