@@ -72,7 +72,11 @@ def speculate_rounds(
     top_k: int | None = None,
     top_p: float | None = None,
 ) -> Iterator[Round]:
-    """The rounds of `speculate` as they come, with the same arguments, which are checked at once."""
+    """The rounds of `speculate` as they come, with the same arguments, which are checked at once.
+
+    Raises:
+        ValueError: as there.
+    """
     if len(prefix) == 0:
         raise ValueError("the prefix is empty, and a model needs a token to start from: begin it with one for BOS")
     if gamma < 1 or max_new < 0:

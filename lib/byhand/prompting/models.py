@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from byhand.decoding import Step, generate, sample
+from byhand.decoding import Step, cut_at, generate, sample
 from byhand.gpt import GPT
 
 
@@ -73,7 +73,7 @@ class ScriptedModel:
     ) -> str:
         """The next text in turn, up to the first stop string; the other settings change nothing."""
         self.prompts.append(text)
-        return cut_at_stop(self.texts[(len(self.prompts) - 1) % len(self.texts)], stop)
+        return cut_at(self.texts[(len(self.prompts) - 1) % len(self.texts)], stop)
 
 
 class CheckpointModel:
@@ -152,7 +152,7 @@ class CheckpointModel:
             ids = generate(self.step, prefix, room, pick, self.eos, stop=stopped if stop else None)
         finally:
             self.model.train(training)
-        return [cut_at_stop(self._decode(row), stop) for row in ids[:, len(prompt) :]]
+        return [cut_at(self._decode(row), stop) for row in ids[:, len(prompt) :]]
 
     def _encode(self, text: str) -> list[int]:
         encoded = self.tokenizer.encode(text)
@@ -171,12 +171,3 @@ class CheckpointModel:
     def _decode(self, row: Int[Tensor, " seq"]) -> str:
         ids = row.tolist()
         return str(self.tokenizer.decode(ids[: ids.index(self.eos)] if self.eos in ids else ids))
-
-
-def cut_at_stop(text: str, stop: Sequence[str]) -> str:
-    r"""The text before the first stop string in it.
-
-    >>> cut_at_stop("8.\nQ: What", ["Q:", "\n"])
-    '8.'
-    """
-    return text[: min((text.find(word) for word in stop if word in text), default=len(text))]

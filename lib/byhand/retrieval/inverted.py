@@ -43,7 +43,8 @@ class InvertedFileIndex(Generic[Id]):
         """Store a vector under each id, in the list of its nearest centroid; an id that is there is replaced.
 
         Raises:
-            ValueError, TypeError: as `DenseIndex.add`.
+            ValueError: as `DenseIndex.add`.
+            TypeError: as there.
         """
         if len(ids) != len(vectors) or len(set(ids)) != len(ids):
             raise ValueError(
