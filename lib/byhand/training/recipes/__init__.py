@@ -129,11 +129,12 @@ def recipes() -> dict[str, Recipe]:
         ),
         "stories": _stories(
             "Stories from a grammar whose true entropy is known.",
-            _plan(steps=1_200, batch=12),
+            _plan(steps=560, batch=12, lr=4e-3, weight_decay=0.0),
             results.target_results,
             d_model=192,
             n_layers=6,
             n_heads=6,
+            positions="rotary",
         ),
         "operations": Recipe(
             "One of twelve hidden operations, inferred from up to eight demonstrations.",
