@@ -129,7 +129,7 @@ def recipes() -> dict[str, Recipe]:
         ),
         "stories": _stories(
             "Stories from a grammar whose true entropy is known.",
-            _plan(steps=560, batch=12, lr=4e-3, weight_decay=0.0),
+            _plan(steps=2_000, batch=12, lr=4e-3, weight_decay=0.0),
             results.target_results,
             d_model=192,
             n_layers=6,
