@@ -72,7 +72,5 @@ def test_check_ids_names_the_length_that_does_not_fit():
     check_ids(torch.zeros(0, 3, dtype=torch.long), 5)
     with pytest.raises(ValueError, match="has 3 tokens, the model takes 1 to 2: cut it"):
         check_ids(torch.zeros(2, 3, dtype=torch.long), 5, max_seq=2)
-    with pytest.raises(
-        ValueError, match="has 0 tokens, the model takes 1 to 2: start it with a token"
-    ):
+    with pytest.raises(ValueError, match="has 0 tokens, the model takes 1 to 2: start it with a token"):
         check_ids(torch.zeros(2, 0, dtype=torch.long), 5, max_seq=2)
