@@ -1,5 +1,7 @@
 """What every test shares: versions in the header, one thread, and a root that is never the real course."""
 
+collect_ignore_glob = ["bench/*"]  # `make bench` runs those, each in a process of its own
+
 import os
 from importlib.metadata import version
 from pathlib import Path
