@@ -1,12 +1,12 @@
 """What every test shares: versions in the header, one thread, and a root that is never the real course."""
 
-collect_ignore_glob = ["bench/*"]  # `make bench` runs those, each in a process of its own
-
 import os
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+collect_ignore_glob = ["bench/*"]  # `make bench` runs those, each in a process of its own
 
 # before anything imports torch: two spinning threads on a busy two-core machine run one step 18 times slower
 os.environ.setdefault("OMP_NUM_THREADS", "1")
