@@ -214,7 +214,7 @@ def draw(lines: list[Line], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     timed = [line for line in lines if line.seconds is not None][::-1]
-    figure, axes = plt.subplots(figsize=(8, 0.36 * len(timed) + 1.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 0.24 * len(timed) + 1.2), layout="constrained")
     axes.axvline(1, color="0.6", linewidth=1)
     for place, line in enumerate(timed):
         colour = {None: "#4c72b0", True: "#2a7f3f", False: "#c44e52"}[line.reached]
@@ -224,6 +224,7 @@ def draw(lines: list[Line], path: Path) -> None:
             axes.plot(line.goal, place, "|", color="black", markersize=12)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    axes.set_ylim(-0.6, len(timed) - 0.4)
     axes.set_yticks(range(len(timed)), [f"{line.job}: {line.peer}" for line in timed], fontsize=8)
     axes.set_xlabel("times as fast as the peer (tick: the goal)")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
