@@ -213,6 +213,7 @@ def draw(lines: list[Line], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "bench"})
     timed = [line for line in lines if line.seconds is not None][::-1]
     figure, axes = plt.subplots(figsize=(8, 0.24 * len(timed) + 1.2), layout="constrained")
     axes.axvline(1, color="0.6", linewidth=1)

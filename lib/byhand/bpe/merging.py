@@ -30,7 +30,7 @@ class PairTable:
         self.keys = np.append(keys[order], np.iinfo(np.int64).max)  # a last key that no pair has
         self.rank_of = np.append(order, len(keys))
         self.made = np.array(made, np.int64)
-        self.id_of = np.array(id_of, np.int64)
+        self.id_of = list(id_of)
         self.never = len(keys)
 
     def ranks(self, symbols: np.ndarray, word_of: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ class PairTable:
         return ranks
 
     def merge_words(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The token ids of all words, one after the other, and how many each has; the words are not empty.
+        """The symbols of all words, one after the other, and how many each has; the words are not empty.
 
         >>> table = PairTable([(97, 97), (256, 97)], [256, 257], range(258))
         >>> [part.tolist() for part in table.merge_words(["aaa", "ab", "aaaa"])]
@@ -67,7 +67,7 @@ class PairTable:
             symbols, word_of = symbols[kept], word_of[kept]
         symbols, word_of = (np.concatenate(parts) for parts in zip(*done, strict=True))
         order = np.argsort(word_of, kind="stable")
-        return self.id_of[symbols[order]], np.bincount(word_of, minlength=len(words))
+        return symbols[order], np.bincount(word_of, minlength=len(words))
 
     def encode_pieces(self, pieces: Sequence[str]) -> list[list[int]]:
         """The token ids of each piece of text; no piece is empty or white space.
@@ -80,13 +80,15 @@ class PairTable:
         """
         words = cut_words("\n".join([*pieces, ""]))
         number = {word: place for place, word in enumerate(dict.fromkeys(words))}
-        ids, counts = self.merge_words(list(number))
+        symbols, counts = self.merge_words(list(number))
         chosen = np.fromiter(map(number.__getitem__, words), np.int64, len(words))
         sizes = counts[chosen]
         ends = np.cumsum(sizes)
-        # place in `ids` of each id to write: where its word begins there, plus how far into the word it is
+        # place in `symbols` of each one to write: where its word begins there, plus how far into the word it is
         shift = (np.cumsum(counts) - counts)[chosen] - (ends - sizes)
-        written = ids[np.repeat(shift, sizes) + np.arange(ends[-1])].tolist()
+        placed = symbols[np.repeat(shift, sizes) + np.arange(ends[-1])].tolist()
+        # One int object for each id, not one for each place: what is looked up later lies close together in memory.
+        written = list(map(self.id_of.__getitem__, placed))
         breaks = ends[chosen == number["\n"]].tolist()
         return [written[start : stop - 1] for start, stop in zip([0, *breaks], breaks, strict=False)]
 
