@@ -94,7 +94,7 @@ class BytePairTokenizer:
                         ids.extend(found)
                 except KeyError:  # a piece that was never seen: learn all of them, then look up again
                     del ids[start:]
-                    self._pieces.learn(set(pieces))
+                    self._pieces.learn(pieces)
                     for found in map(self._pieces.__getitem__, pieces):
                         ids.extend(found)
                     self._pieces.forget()
@@ -116,16 +116,19 @@ class _Pieces(dict[str, list[int]]):
         super().__init__()
         self.words = words
 
-    def learn(self, pieces: set[str]) -> None:
-        """Work out the ids of pieces; afterwards all of them are known."""
-        new = pieces - self.keys()
+    def learn(self, pieces: Sequence[str]) -> None:
+        """Work out the ids of pieces; afterwards all of them are known.
+
+        In the order of the text, so that what is looked up one after the other lies together in memory.
+        """
+        new = [piece for piece in dict.fromkeys(pieces) if piece not in self]
         for ascii_only in (True, False):  # apart, because one other character slows the whole cut
             many = [piece for piece in new if piece.isascii() is ascii_only and not piece.isspace()]
             if len(many) >= MANY:
                 self.update(zip(many, self.words.table.encode_pieces(many), strict=True))
-                new.difference_update(many)
         for piece in new:
-            self[piece] = list(chain.from_iterable(map(self.words.__getitem__, cut_words(piece))))
+            if piece not in self:
+                self[piece] = list(chain.from_iterable(map(self.words.__getitem__, cut_words(piece))))
 
     def forget(self) -> None:
         """Let the memory start anew when it has grown too large."""
