@@ -125,7 +125,7 @@ class MultiHeadAttention(nn.Module):
         """
         source = x if memory is None else memory
         query, key, value = (
-            self._split(projection(states))
+            self.split_heads(projection(states))
             for projection, states in ((self.query, x), (self.key, source), (self.value, source))
         )
         if rotate is not None:
@@ -135,7 +135,8 @@ class MultiHeadAttention(nn.Module):
         out: Tensor = self.output(gathered.transpose(1, 2).flatten(2))
         return out
 
-    def _split(self, projected: Float[Tensor, "batch seq width"]) -> Float[Tensor, "batch n_heads seq head_dim"]:
+    def split_heads(self, projected: Float[Tensor, "batch seq width"]) -> Float[Tensor, "batch n_heads seq head_dim"]:
+        """A projection's output, cut into heads."""
         batch, seq, _ = projected.shape
         return projected.view(batch, seq, self.n_heads, self.head_dim).transpose(1, 2)
 

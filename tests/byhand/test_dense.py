@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from byhand.encoder import Encoder, EncoderConfig
-from byhand.retrieval import DenseIndex, InvertedFileIndex, SentenceEncoder, encode, mean_pool
+from byhand.retrieval import DenseIndex, InvertedFileIndex, SentenceEncoder, encode, unit_mean
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -336,4 +336,4 @@ def test_settings_that_cannot_work_are_named(encoder, tokenizer):
 
 def test_padding_has_no_part_in_the_mean():
     states = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [torch.inf, 7.0]]]).nan_to_num(posinf=9e9)
-    torch.testing.assert_close(mean_pool(states, torch.tensor([[True, True, False]])), torch.tensor([[0.5**0.5] * 2]))
+    torch.testing.assert_close(unit_mean(states, torch.tensor([[True, True, False]])), torch.tensor([[0.5**0.5] * 2]))

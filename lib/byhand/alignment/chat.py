@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from byhand.packing import IGNORED
+
 ROLES = ("system", "user", "assistant")
 END = "<|end|>"
-IGNORED = -100
 
 
 def chat_template(messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = False) -> str:

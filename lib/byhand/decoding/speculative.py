@@ -97,10 +97,19 @@ def speculative_rounds(
     Raises:
         ValueError: as there.
     """
+    require_rounds(prefix, gamma, max_new)
+    return _rounds(target, draft, prefix, gamma, max_new, rng, eos)
+
+
+def require_rounds(prefix: Int[Tensor, " seq"], gamma: int, max_new: int) -> None:
+    """Refuse what no round of guesses can begin with.
+
+    Raises:
+        ValueError: when the prefix is empty, `gamma` is below 1 or `max_new` negative.
+    """
     require_prefix(prefix)
     if gamma < 1 or max_new < 0:
         raise ValueError(f"need gamma >= 1 guess a round and max_new >= 0, got gamma={gamma}, max_new={max_new}")
-    return _rounds(target, draft, prefix, gamma, max_new, rng, eos)
 
 
 def _rounds(

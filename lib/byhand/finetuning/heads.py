@@ -30,7 +30,28 @@ def _new_layer(d_model: int, n_outputs: int) -> nn.Linear:
     return layer
 
 
-class TextClassifier(nn.Module):
+class Classifier(nn.Module):
+    """One class for a sequence: what the classifiers of texts share."""
+
+    def loss(
+        self,
+        input_ids: Int[Tensor, "batch seq"],
+        labels: Int[Tensor, " batch"],
+        *rest: Tensor | None,
+        **named: Tensor | None,
+    ) -> Float[Tensor, ""]:
+        """The mean cross-entropy of the classes, in nats.
+
+        Args:
+            input_ids: the sequences.
+            labels: their classes.
+            rest: what else the classifier reads: the attention mask, the segments.
+            named: the same by name.
+        """
+        return F.cross_entropy(self(input_ids, *rest, **named), labels)
+
+
+class TextClassifier(Classifier):
     """A class for a text, from an encoder's pooled vector. Devlin et al. 2019, figure 4 (a, b).
 
     Args:
@@ -68,16 +89,6 @@ class TextClassifier(nn.Module):
             pooled = self.encoder.pool(hidden) if self.pooling == "pooler" else hidden[:, 0]
         logits: Tensor = self.head(self.dropout(pooled))
         return logits
-
-    def loss(
-        self,
-        input_ids: Int[Tensor, "batch seq"],
-        labels: Int[Tensor, " batch"],
-        attention_mask: Bool[Tensor, "batch seq"] | None = None,
-        segment_ids: Int[Tensor, "batch seq"] | None = None,
-    ) -> Float[Tensor, ""]:
-        """The mean cross-entropy of the classes, in nats."""
-        return F.cross_entropy(self(input_ids, attention_mask, segment_ids), labels)
 
 
 class TokenClassifier(nn.Module):
@@ -149,7 +160,7 @@ class SpanPredictor(nn.Module):
         return (F.cross_entropy(start, labels[:, 0]) + F.cross_entropy(end, labels[:, 1])) / 2
 
 
-class LastTokenClassifier(nn.Module):
+class LastTokenClassifier(Classifier):
     """A class from what a decoder knows at its last token, GPT's [extract]. Radford et al. 2018, section 3.2.
 
     Args:
@@ -170,17 +181,8 @@ class LastTokenClassifier(nn.Module):
         logits: Tensor = self.head(last_token(self.gpt.hidden(input_ids, attention_mask), mask))
         return logits
 
-    def loss(
-        self,
-        input_ids: Int[Tensor, "batch seq"],
-        labels: Int[Tensor, " batch"],
-        attention_mask: Bool[Tensor, "batch seq"] | None = None,
-    ) -> Float[Tensor, ""]:
-        """The mean cross-entropy of the classes, in nats."""
-        return F.cross_entropy(self(input_ids, attention_mask), labels)
 
-
-class NextWordClassifier(nn.Module):
+class NextWordClassifier(Classifier):
     """A class named by the word that comes next: the pretrained head is kept, and nothing new is learned.
 
     Radford et al. 2019, section 2: a task told in words. The classes' words compete only with each other.
@@ -209,12 +211,3 @@ class NextWordClassifier(nn.Module):
     ) -> Float[Tensor, "batch n_classes"]:
         """The logits of the classes' words after the last token."""
         return self.gpt.next_logits(input_ids, attention_mask)[:, self.words]
-
-    def loss(
-        self,
-        input_ids: Int[Tensor, "batch seq"],
-        labels: Int[Tensor, " batch"],
-        attention_mask: Bool[Tensor, "batch seq"] | None = None,
-    ) -> Float[Tensor, ""]:
-        """The mean cross-entropy of the classes, in nats."""
-        return F.cross_entropy(self(input_ids, attention_mask), labels)

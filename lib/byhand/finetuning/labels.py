@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-IGNORED = -100
+from byhand.packing import IGNORED
 
 
 def align_labels(word_ids: Sequence[int | None], labels: Sequence[int], all_subwords: bool = False) -> list[int]:

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from byhand.decoding import Round, check_guesses, distribution, draw
+from byhand.decoding.speculative import require_rounds
 from byhand.inference.engine import Engine
 from byhand.inference.generation import require_room
 
@@ -77,10 +78,7 @@ def speculate_rounds(
     Raises:
         ValueError: as there.
     """
-    if len(prefix) == 0:
-        raise ValueError("the prefix is empty, and a model needs a token to start from: begin it with one for BOS")
-    if gamma < 1 or max_new < 0:
-        raise ValueError(f"need gamma >= 1 guess a round and max_new >= 0, got gamma={gamma}, max_new={max_new}")
+    require_rounds(prefix, gamma, max_new)
     if target is draft:
         raise ValueError("target and draft are one engine, whose cache cannot hold both texts: prepare two")
     if target.config.vocab_size != draft.config.vocab_size:

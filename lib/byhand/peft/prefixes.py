@@ -51,10 +51,12 @@ class PrefixAttention(nn.Module):
     ) -> Float[Tensor, "batch seq d_model"]:
         """As `MultiHeadAttention`; mask and bias are about the tokens and leave the prefix alone."""
         layer, source = self.layer, x if memory is None else memory
-        query, key, value = (self._split(each) for each in (layer.query(x), layer.key(source), layer.value(source)))
+        query, key, value = (
+            layer.split_heads(each) for each in (layer.query(x), layer.key(source), layer.value(source))
+        )
         if rotate is not None:
             query, key = rotate(query), rotate(key)
-        before_key, before_value = (self._split(part.expand(len(x), -1, -1)) for part in self.prefix)
+        before_key, before_value = (layer.split_heads(part.expand(len(x), -1, -1)) for part in self.prefix)
         seq, total, n_prefix = x.shape[1], key.shape[2], self.prefix.shape[1]
         seen = causal_mask(seq, total, x.device) if causal else torch.ones(1, 1, dtype=torch.bool, device=x.device)
         seen = seen if mask is None else seen & mask
@@ -67,10 +69,6 @@ class PrefixAttention(nn.Module):
             gathered = drop(weights, layer.dropout) @ value
         out: Tensor = layer.output(gathered.transpose(1, 2).flatten(2))
         return out
-
-    def _split(self, projected: Float[Tensor, "batch seq width"]) -> Float[Tensor, "batch n_heads seq head_dim"]:
-        batch, seq, _ = projected.shape
-        return projected.reshape(batch, seq, self.layer.n_heads, self.layer.head_dim).transpose(1, 2)
 
 
 def inject_prefixes(model: nn.Module, n_prefix: int, rng: torch.Generator | None = None) -> int:

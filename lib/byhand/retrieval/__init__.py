@@ -6,7 +6,7 @@ fusing and judging rankings (`ranking`), answers (`generation`). Leaves out trai
 
 from byhand.retrieval.bm25 import BM25Index, bm25, split_words
 from byhand.retrieval.chunking import chunk_text, split_sentences
-from byhand.retrieval.encoding import SentenceEncoder, encode, mean_pool
+from byhand.retrieval.encoding import SentenceEncoder, encode, unit_mean
 from byhand.retrieval.generation import GroundedAnswer, answer_from_passages, answer_or_abstain, rag_prompt
 from byhand.retrieval.index import DenseIndex
 from byhand.retrieval.inverted import InvertedFileIndex
@@ -26,11 +26,11 @@ __all__ = [
     "chunk_text",
     "docstring_passages",
     "encode",
-    "mean_pool",
     "rag_prompt",
     "retrieval_metrics",
     "rrf",
     "split_sentences",
     "split_words",
     "topic_passages",
+    "unit_mean",
 ]

@@ -13,22 +13,21 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from byhand.encoder import load_minilm
+from byhand.finetuning import mean_pool
 
 LONGEST = 256
 """Tokens of a text that are read; all-MiniLM-L6-v2 was trained on no more."""
 
 
-def mean_pool(
+def unit_mean(
     states: Float[Tensor, "batch seq d_model"], attention_mask: Bool[Tensor, "batch seq"]
 ) -> Float[Tensor, "batch d_model"]:
     """The mean of each row's states over its real tokens, scaled to length 1. Reimers and Gurevych 2019, section 3.
 
-    >>> mean_pool(torch.tensor([[[3.0, 0.0], [3.0, 8.0], [9.0, 9.0]]]), torch.tensor([[True, True, False]]))
+    >>> unit_mean(torch.tensor([[[3.0, 0.0], [3.0, 8.0], [9.0, 9.0]]]), torch.tensor([[True, True, False]]))
     tensor([[0.6000, 0.8000]])
     """
-    mask = attention_mask.unsqueeze(-1)
-    mean = (states.float() * mask).sum(1) / mask.sum(1).clamp(min=1)
-    return nn.functional.normalize(mean, dim=-1)
+    return nn.functional.normalize(mean_pool(states.float(), attention_mask), dim=-1)
 
 
 def encode(texts: Sequence[str], tokenizer: Tokenizer, model: nn.Module, batch_size: int) -> Float[Tensor, "n d_model"]:
@@ -129,7 +128,7 @@ def _embed(
         for batch in batches:
             ids, mask = _pad([rows[index] for index in batch])
             mask = mask.to(device)
-            vectors.append(mean_pool(model(ids.to(device), mask), mask).cpu())
+            vectors.append(unit_mean(model(ids.to(device), mask), mask).cpu())
     finally:
         model.train(training)
     if not vectors:
