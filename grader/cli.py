@@ -16,8 +16,8 @@ COMMANDS = {
     ),
     "build": ("grader.authoring.commands", "Turn the sources into source notebooks and student notebooks."),
     "prove": ("grader.proving.commands", "Test the hidden checks with mistakes, alternatives and mutants."),
-    "grade": ("grader.grading.commands", "Grade a chapter of a class: sandbox, gradebook, feedback."),
-    "report": ("grader.grading.commands", "Show a class per exercise: table, CSV, chart."),
+    "grade": ("grader.teaching.grade", "Grade a chapter of a class: sandbox, gradebook, feedback."),
+    "report": ("grader.teaching.commands", "Show a class per exercise: table, CSV, chart."),
     "book": ("grader.book.commands", "Build the static book and search it for leaked answers."),
     "demo": (
         "grader.demo.commands",

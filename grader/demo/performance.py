@@ -14,7 +14,7 @@ from grader.demo.hostile import thief
 from grader.demo.students import Student, make_students, sort_answers
 from grader.errors import UsageError
 from grader.grading.classroom import Classroom, open_classroom
-from grader.grading.report import ClassReport
+from grader.teaching.report import ClassReport
 
 CANARY = "COURSE_DEMO_CANARY"
 """An environment variable of the grading process, whose value must reach no student."""
@@ -158,7 +158,7 @@ def _drops(course: Course, classroom: Classroom) -> list[Path]:
 
 def _report(course: Course, chapter: Chapter, classroom: Classroom) -> ClassReport:
     from grader.authoring import load_page
-    from grader.grading.report import chapter_report
+    from grader.teaching.report import chapter_report
 
     names = {f"{e.label}-checks": f"{e.number} {e.title}" for e in load_page(course, chapter).exercises if not e.essay}
     return chapter_report(classroom.db_url, chapter.id, chapter.title, names)
@@ -221,7 +221,7 @@ def _examine_leaks(outcome: DemoOutcome, course: Course, chapter: Chapter, class
 
 def _write_reports(outcome: DemoOutcome, classroom: Classroom, chapter: Chapter) -> None:
     from grader.files import write_whole
-    from grader.grading.report import as_csv, draw_chart
+    from grader.teaching.report import as_csv, draw_chart
 
     table, chart = classroom.root / "report.csv", classroom.root / "report.svg"
     write_whole(table, as_csv(outcome.report))

@@ -4,6 +4,8 @@ A `Plan` holds nothing that decides a score: no expected value, no judge, no see
 that is believed: outputs are shown, answers are judged by the grader afterwards.
 """
 
+import functools
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +42,32 @@ class ProbeCall:
 
 
 @dataclass(frozen=True)
+class Library:
+    """What lies ready in the sandbox before a submission comes: the same for every student of a chapter.
+
+    Attributes:
+        files: the library slice of the chapter, (relative path, bytes); lies on sys.path in the sandbox.
+        imports: modules that the course's own cells import; a process may have imported them beforehand.
+    """
+
+    files: tuple[tuple[str, bytes], ...] = ()
+    imports: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def packages(self) -> tuple[str, ...]:
+        """Its top-level packages."""
+        return tuple(sorted({path.split("/")[0] for path, _ in self.files}))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """One sha256 over files and imports, in hex: equal libraries can share what was made ready for one."""
+        total = hashlib.sha256(repr(self.imports).encode())
+        for path, data in self.files:
+            total.update(hashlib.sha256(path.encode()).digest() + hashlib.sha256(data).digest())
+        return total.hexdigest()
+
+
+@dataclass(frozen=True)
 class Plan:
     """One submission, ready to run anywhere.
 
@@ -47,7 +75,7 @@ class Plan:
         name: student and chapter, for progress and logs.
         cells: all code cells of the prepared notebook.
         probes: the exercises to probe, in order. They enter the sandbox only after all outputs have left it.
-        library: the library slice of the chapter: (relative path, bytes); lies on sys.path in the sandbox.
+        library: what lies ready for every submission of the chapter.
         budget: limits.
         seed: for the random generators of the student's process; unrelated to the seeds of the cases.
     """
@@ -55,7 +83,7 @@ class Plan:
     name: str
     cells: tuple[PlanCell, ...]
     probes: tuple[ProbeCall, ...]
-    library: tuple[tuple[str, bytes], ...]
+    library: Library
     budget: Budget
     seed: int = 0
 
@@ -71,7 +99,10 @@ class Outcome:
         seconds: wall time.
         cpu_seconds: of the whole process tree, where known.
         peak_mb: peak memory, where known.
+        spent: wall seconds by exercise label: its answer and checks cells and its probe.
         isolation: "bubblewrap" or "none".
+        start: "warm" where the process was forked from one that had imported the library, else "cold".
+        remark: for the teacher, why the engine did not do as it usually does; empty when it did.
     """
 
     outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -80,4 +111,7 @@ class Outcome:
     seconds: float = 0.0
     cpu_seconds: float | None = None
     peak_mb: float | None = None
+    spent: dict[str, float] = field(default_factory=dict)
     isolation: str = "bubblewrap"
+    start: str = "cold"
+    remark: str = ""

@@ -45,10 +45,9 @@ def execute(plan: Plan, sandbox: bool = True) -> Outcome:
     """
     began = time.monotonic()
     progress = _Progress(plan, began + plan.budget.total_seconds)
-    packages = tuple(sorted({path.split("/")[0] for path, _ in plan.library}))
     cpu_seconds = peak_mb = 0.0
     for _ in range(MAX_STARTS):
-        with Box(plan.budget, sandbox, packages) as box:
+        with Box(plan.budget, sandbox, plan.library.packages) as box:
             done = _run_once(progress, box)
         cpu_seconds += box.cpu_seconds
         peak_mb = max(peak_mb, box.peak_mb)
@@ -110,15 +109,15 @@ def _words(what: str, stopped: StoppedError, seconds: float) -> str:
 def _settings(plan: Plan, scratch: str) -> dict[str, Any]:
     budget = plan.budget
     sources = [cell.source.encode() for cell in plan.cells]
-    files = [(f"library/{path}", data) for path, data in plan.library]
-    if any(b"matplotlib" in source for source in [*sources, *(data for _, data in plan.library)]):
+    files = [(f"library/{path}", data) for path, data in plan.library.files]
+    if any(b"matplotlib" in source for source in [*sources, *(data for _, data in plan.library.files)]):
         files += [(f"home/.matplotlib/{name}", data) for name, data in font_list()]
     return {
         "seed": plan.seed,
         "cell_seconds": budget.cell_seconds,
         "check_seconds": budget.check_seconds,
         "output_bytes": budget.output_kb << 10,
-        "packages": sorted({path.split("/")[0] for path, _ in plan.library}),
+        "packages": plan.library.packages,
         "files": [(path, base64.b64encode(data).decode()) for path, data in files],
     }
 

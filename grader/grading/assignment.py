@@ -9,6 +9,7 @@ from typing import Any
 
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
+from grader.execution.plan import Library
 from grader.grading.matching import slots_of
 from grader.hidden import HiddenCheck
 from grader.loading import load_checks
@@ -50,7 +51,7 @@ class Assignment:
     """nbgrader's source notebook, with solutions and hidden parts. Never leaves the grader."""
     exercises: tuple[GradedExercise, ...]
     hidden: Mapping[str, HiddenCheck]
-    library: tuple[tuple[str, bytes], ...]
+    library: Library
     checks_digest: str
     library_digest: str
 
@@ -71,7 +72,7 @@ def load_assignment(course: Course, chapter: Chapter) -> Assignment:
     source, skeleton = source_notebook(course, chapter), student_notebook(course, chapter)
     hidden = load_checks(chapter.hidden)
     exercises = _exercises(chapter, skeleton, hidden, _headings(course, chapter))
-    library = tuple((str(path), (course.library_root / path).read_bytes()) for path in course.library_files(chapter))
+    files = tuple((str(path), (course.library_root / path).read_bytes()) for path in course.library_files(chapter))
     return Assignment(
         chapter=chapter,
         edition=str(course.settings["course"]["edition"]),
@@ -79,9 +80,9 @@ def load_assignment(course: Course, chapter: Chapter) -> Assignment:
         source=source,
         exercises=exercises,
         hidden=hidden,
-        library=library,
+        library=Library(files),
         checks_digest=_digest(chapter.hidden.read_bytes(), json.dumps(source, sort_keys=True).encode()),
-        library_digest=_digest(*(part for path, data in library for part in (path.encode(), data))),
+        library_digest=_digest(*(part for path, data in files for part in (path.encode(), data))),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from grader import wire
 from grader.course import Budget
-from grader.execution.plan import Outcome, Plan, PlanCell, ProbeCall
+from grader.execution.plan import Library, Outcome, Plan, PlanCell, ProbeCall
 from grader.execution.run import execute
 
 BANK = tomllib.loads((Path(__file__).parent / "bank.toml").read_text(encoding="utf-8"))
@@ -58,7 +58,7 @@ def submit() -> Submit:
         cells = (good_answer("double", 2), *hostile, good_answer("triple", 3))
         probes = (probe_of("double"), probe_of("triple"))
         files = tuple((library or {}).items())
-        return execute(Plan("hostile", cells, probes, files, replace(SMALL, **budget)))
+        return execute(Plan("hostile", cells, probes, Library(files), replace(SMALL, **budget)))
 
     return run
 
@@ -72,7 +72,7 @@ def answer_with() -> Submit:
     def run(source: str) -> Outcome:
         limits = replace(SMALL, cell_seconds=10)
         cells = (PlanCell("answer", source, ("answer",), "answer"), good_answer("triple", 3))
-        return execute(Plan("answer", cells, (probe_of("answer", ""), probe_of("triple")), (), limits))
+        return execute(Plan("answer", cells, (probe_of("answer", ""), probe_of("triple")), Library(), limits))
 
     return run
 

@@ -80,9 +80,9 @@ def test_a_killed_grader_takes_its_sandbox_along(repository: Path) -> None:
     marker = f"31536000.{uuid.uuid4().int % 10**12}"
     program = f"""
 from grader.course import Budget
-from grader.execution.plan import Plan, PlanCell
+from grader.execution.plan import Library, Plan, PlanCell
 from grader.execution.run import execute
-execute(Plan("x", (PlanCell("a", "!sleep {marker}"),), (), (), Budget()))
+execute(Plan("x", (PlanCell("a", "!sleep {marker}"),), (), Library(), Budget()))
 """
     grader = subprocess.Popen([sys.executable, "-c", program], cwd=repository)
     assert wait_until(lambda: running(marker))

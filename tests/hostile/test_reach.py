@@ -199,7 +199,7 @@ AS_A_USER = r"""
 import os
 assert os.geteuid() == 1234
 from grader.course import Budget
-from grader.execution.plan import Plan, PlanCell
+from grader.execution.plan import Library, Plan, PlanCell
 from grader.execution.run import execute
 cells = (
     PlanCell("a", "import os; print(os.getuid(), os.path.exists('/etc/passwd'), os.path.exists('/proc/3'))"),
@@ -211,7 +211,7 @@ while True:
     for _ in range(9): os.write(held[-1], b'x' * (1 << 20))'''),
     PlanCell("e", "open('/dev/planted', 'w')"),
 )
-outcome = execute(Plan("x", cells, (), (), Budget(cell_seconds=20, memory_mb=700, processes=24, files_mb=16)))
+outcome = execute(Plan("x", cells, (), Library(), Budget(cell_seconds=20, memory_mb=700, processes=24, files_mb=16)))
 print([[item.get("text", item.get("ename")) for item in items] for items in outcome.outputs.values()])
 print(outcome.notes)
 """

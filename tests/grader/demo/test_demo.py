@@ -21,9 +21,9 @@ from grader.demo.performance import CANARY, DemoOutcome, compare_scores, examine
 from grader.demo.scoreboard import show_outcome
 from grader.demo.students import make_students, noisy_code, sort_answers
 from grader.errors import UsageError
-from grader.grading.report import ClassReport, Column, Row
 from grader.proving.material import read_material
 from grader.proving.running import run_chapter
+from grader.teaching.report import ClassReport, Column, Row
 
 MINI = Path(__file__).parent.parent / "fixtures" / "mini"
 

@@ -11,7 +11,7 @@ import pytest
 
 from grader.course import Budget
 from grader.execution.outputs import cleaned
-from grader.execution.plan import Plan, PlanCell
+from grader.execution.plan import Library, Plan, PlanCell
 from grader.execution.run import execute
 
 CELLS = tomllib.loads((Path(__file__).parent / "cells.toml").read_text(encoding="utf-8"))
@@ -28,7 +28,7 @@ OURS = {
 def here() -> dict[str, list[dict[str, Any]]]:
     """Outputs by cell, from one session of ours."""
     cells = tuple(PlanCell(name, source) for name, source in {**CELLS, **OURS}.items())
-    outcome = execute(Plan("outputs", cells, (), (), Budget()), sandbox=shutil.which("bwrap") is not None)
+    outcome = execute(Plan("outputs", cells, (), Library(), Budget()), sandbox=shutil.which("bwrap") is not None)
     assert outcome.notes == {}
     return outcome.outputs
 

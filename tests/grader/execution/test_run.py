@@ -10,7 +10,7 @@ from grader import wire
 from grader.course import Budget
 from grader.errors import EnvironmentProblem
 from grader.execution import sandbox
-from grader.execution.plan import Outcome, Plan, PlanCell, ProbeCall
+from grader.execution.plan import Library, Outcome, Plan, PlanCell, ProbeCall
 from grader.execution.run import execute
 from grader.hidden import Raised
 
@@ -26,7 +26,7 @@ def run(
 ) -> Outcome:
     library = (("tools/__init__.py", b""), ("tools/one.py", b"number = 1"))
     limits = Budget(**{"cell_seconds": 5, "check_seconds": 1, "total_seconds": 30, **budget})
-    return execute(Plan("plan", cells, probes, library, limits, seed), isolated)
+    return execute(Plan("plan", cells, probes, Library(library), limits, seed), isolated)
 
 
 def probe(exercise: str, body: str, *inputs: object, uses: tuple[str, ...] | None = None) -> ProbeCall:

@@ -10,14 +10,14 @@ import pytest
 
 from grader.course import Budget
 from grader.execution import workers
-from grader.execution.plan import Plan, PlanCell
+from grader.execution.plan import Library, Plan, PlanCell
 from grader.execution.workers import TROUBLE, execute_all
 
 ISOLATED = shutil.which("bwrap") is not None
 
 
 def plan(number: int, source: str | None = None) -> Plan:
-    return Plan(str(number), (PlanCell("a", source or f"print({number})"),), (), (), Budget(cell_seconds=2))
+    return Plan(str(number), (PlanCell("a", source or f"print({number})"),), (), Library(), Budget(cell_seconds=2))
 
 
 def said(outcome: object) -> str:

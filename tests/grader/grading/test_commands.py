@@ -9,7 +9,7 @@ import pytest
 
 from grader import cli
 from grader.execution import sandbox
-from grader.grading.report import ClassReport, Column, Row, as_csv, as_table, draw_chart
+from grader.teaching.report import ClassReport, Column, Row, as_csv, as_table, draw_chart
 
 from .conftest import HALF_SHARES, RIGHT, Workshop
 
@@ -153,7 +153,7 @@ def test_help_needs_nothing_heavy() -> None:
     import sys
 
     program = (
-        "import sys; import grader.grading.commands; "
+        "import sys; import grader.teaching.grade; "
         "heavy = set('nbgrader torch matplotlib distributed sqlalchemy nbformat rich.progress'.split()); "
         "print(sorted(heavy & set(sys.modules)))"
     )

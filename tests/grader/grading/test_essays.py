@@ -6,7 +6,7 @@ from nbgrader.api import Gradebook
 
 from grader.authoring.notebooks import student_notebook
 from grader.course import load_course
-from grader.grading.report import chapter_report
+from grader.teaching.report import chapter_report
 
 from .conftest import RIGHT, Workshop
 

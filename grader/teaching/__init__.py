@@ -1,0 +1,1 @@
+"""What a teacher runs and reads: grading a class, and the reports on it."""
