@@ -23,6 +23,9 @@ EXTENSIONS = [
     "grader.book.katex",
 ]
 
+GROUPS = {"teaching": "For instructors", "making": "For authors"}
+"""Folders of `book/` beside its own pages, with the heading that the sidebar gives them."""
+
 REFERENCES = "# References\n\n```{bibliography}\n```\n"
 
 
@@ -36,8 +39,9 @@ def front_pages(course: Course, source: Path) -> list[Path]:
     if not (book / "index.md").is_file():
         raise AuthoringError(book / "index.md", None, "the front page is missing", "write book/index.md")
     written = []
-    kinds = ("*.md", "making/*.md", "*.bib", "*.svg", "making/*.svg")
-    for path in sorted(path for kind in kinds for path in book.glob(kind)):
+    folders = [book, *(book / name for name in GROUPS)]
+    found = [path for folder in folders for kind in ("*.md", "*.bib", "*.svg") for path in folder.glob(kind)]
+    for path in sorted(found):
         target = source / path.relative_to(book)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.is_file() or target.read_bytes() != path.read_bytes():
@@ -68,7 +72,7 @@ def write_layout(course: Course, chapters: tuple[Chapter, ...], source: Path) ->
 
 
 def toc(course: Course, chapters: tuple[Chapter, ...], source: Path, references: bool) -> dict[str, Any]:
-    """Front page, chapters, reference pages, the pages for authors."""
+    """Front page, chapters, reference pages, the pages of the groups."""
     from grader.authoring.targets import book_docname
 
     parts: list[dict[str, Any]] = []
@@ -85,9 +89,10 @@ def toc(course: Course, chapters: tuple[Chapter, ...], source: Path, references:
     if extra or references:
         names = [*extra, *(["references"] if references else [])]
         parts.append({"caption": "To look up", "chapters": [{"file": name} for name in names]})
-    making = sorted((path.stem for path in (source / "making").glob("*.md")), key=lambda stem: (stem == "log", stem))
-    if making:
-        parts.append({"caption": "For authors", "chapters": [{"file": f"making/{name}"} for name in making]})
+    for folder, caption in GROUPS.items():
+        names = sorted((path.stem for path in (source / folder).glob("*.md")), key=lambda stem: (stem == "log", stem))
+        if names:
+            parts.append({"caption": caption, "chapters": [{"file": f"{folder}/{name}"} for name in names]})
     return {"format": "jb-book", "root": "index", "parts": parts}
 
 

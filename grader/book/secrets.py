@@ -138,7 +138,7 @@ def _visible_modules(course: Course, published: tuple[Chapter, ...]) -> list[str
 
 
 def _book_pages(course: Course) -> list[Path]:
-    return sorted([*(course.root / "book").glob("*.md"), *(course.root / "book").glob("making/*.md")])
+    return sorted([*(course.root / "book").glob("*.md"), *(course.root / "book").glob("*/*.md")])
 
 
 def _public_text(course: Course, published: tuple[Chapter, ...], kinds: frozenset[str]) -> str:

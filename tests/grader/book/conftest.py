@@ -20,6 +20,8 @@ def mini_root(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pat
     (root / "book" / "index.md").write_text(INDEX, encoding="utf-8")
     (root / "book" / "making").mkdir()
     (root / "book" / "making" / "writing-an-exercise.md").write_text(GUIDE, encoding="utf-8")
+    (root / "book" / "teaching").mkdir()
+    (root / "book" / "teaching" / "term.md").write_text("# A term\n\nFrom release to marks.\n", encoding="utf-8")
     return root
 
 

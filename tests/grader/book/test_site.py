@@ -74,9 +74,10 @@ def test_no_page_asks_for_anything_outside_of_the_site(student_site: Site) -> No
             assert url == "#" or (path.parent / url.split("?")[0]).is_file(), f"{path}: {url}"
 
 
-def test_front_page_guide_and_footer_are_there(student_site: Site) -> None:
+def test_front_page_guides_and_footer_are_there(student_site: Site) -> None:
     index = (student_site.folder / "index.html").read_text(encoding="utf-8")
     assert "Here you add and share." in index
+    assert index.index("For instructors") < index.index("teaching/term.html") < index.index("For authors")
     assert "making/writing-an-exercise.html" in index
     assert "Edition 0.1. " in index
     assert '<meta name="description"' in index
