@@ -10,9 +10,13 @@ from typing import Any
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
 from grader.execution.plan import Library
+from grader.grading.imports import imported_modules
 from grader.grading.matching import slots_of
 from grader.hidden import HiddenCheck
 from grader.loading import load_checks
+
+EXPERIMENT_TAG = "experiment"
+"""Of the author's own measurements, which grading leaves out."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,21 @@ def load_assignment(course: Course, chapter: Chapter) -> Assignment:
         source=source,
         exercises=exercises,
         hidden=hidden,
-        library=Library(files),
+        library=Library(files, _imports(skeleton)),
         checks_digest=_digest(chapter.hidden.read_bytes(), json.dumps(source, sort_keys=True).encode()),
         library_digest=_digest(*(part for path, data in files for part in (path.encode(), data))),
     )
+
+
+def _imports(skeleton: Any) -> tuple[str, ...]:
+    """The modules that the course's own cells import when they are run."""
+    given = [cell.source for cell in skeleton.cells if cell.cell_type == "code" and not _is_measurement(cell)]
+    names = {name for source in given for name in imported_modules(source)}
+    return tuple(sorted(names))
+
+
+def _is_measurement(cell: Any) -> bool:
+    return EXPERIMENT_TAG in cell.metadata.get("tags", ())
 
 
 def _headings(course: Course, chapter: Chapter) -> dict[str, tuple[str, str]]:

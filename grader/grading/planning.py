@@ -4,15 +4,13 @@ from dataclasses import dataclass
 
 from grader.errors import AuthoringError
 from grader.execution.plan import Plan, PlanCell, ProbeCall
-from grader.grading.assignment import Assignment
+from grader.grading.assignment import EXPERIMENT_TAG, Assignment
 from grader.grading.extras import STUDENT_TAG
 from grader.grading.loose import defined_names
 from grader.grading.shortcuts import forbidden_use
 from grader.grading.skeleton import Prepared
 from grader.hidden import Case, HiddenCheck, draw_cases, probe_source, seed_for
 from grader.wire import encode
-
-EXPERIMENT_TAG = "experiment"
 
 
 @dataclass(frozen=True)
