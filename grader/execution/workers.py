@@ -5,11 +5,8 @@ and whoever records it must not read its silence as wrong answers.
 """
 
 import contextlib
-import logging
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from grader.execution.plan import Outcome, Plan
 from grader.execution.run import execute
@@ -18,18 +15,57 @@ from grader.execution.sandbox import find_bubblewrap
 TROUBLE = "grader"
 """The key of the note in an outcome that is no word on the student: the grader could not execute the plan."""
 
-QUIET = {
-    "distributed.logging.distributed": "critical",
-    "distributed.admin.log-format": "%(message)s",
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": False,
-    "distributed.admin.large-graph-warning-threshold": "1GB",
-}
-"""A plan is bounded by its own budget, so Dask's limits on a worker's memory are off. A plan whose worker
-died is tried once more elsewhere."""
+Executor = Callable[[Iterable[Plan]], Iterator[tuple[int, Outcome]]]
+"""Runs plans as it draws them and yields (position of the plan, outcome) as they finish, in any order."""
+
+
+@contextlib.contextmanager
+def open_workers(
+    workers: int | None = None,
+    sandbox: bool = True,
+    scheduler: str | None = None,
+    say: Callable[[str], None] = lambda words: None,
+) -> Iterator[Executor]:
+    """Where plans run: this process, processes of this machine, or a cluster; seen to work before the first plan.
+
+    Processes of this machine start with the first plan, so that a run without one costs nothing.
+
+    Args:
+        workers: processes on this machine; one for each core by default; 0 stays in this one.
+        sandbox: False runs the code with all the rights of this user.
+        scheduler: the address of a Dask cluster whose workers have the grader installed.
+        say: told in a sentence when there is something to wait for.
+
+    Raises:
+        EnvironmentProblem: when the sandbox cannot work on this machine, or the cluster cannot be used.
+    """
+    from grader.execution import cluster
+
+    if scheduler is not None:
+        with cluster.remote_client(scheduler, sandbox, say) as client:
+            try:
+                yield _over(client, sandbox, foreign=True)
+            finally:
+                cluster.close_processes(client)
+        return
+    if sandbox:
+        find_bubblewrap()
+    if workers == 0:
+        yield lambda plans: ((number, attempt(plan, sandbox)) for number, plan in enumerate(plans))
+        return
+    with contextlib.ExitStack() as stack:
+
+        def run(plans: Iterable[Plan]) -> Iterator[tuple[int, Outcome]]:
+            client = stack.enter_context(cluster.local_client(workers or os.cpu_count() or 1))
+            yield from _over(client, sandbox, foreign=False)(plans)
+
+        yield run
+
+
+def _over(client: object, sandbox: bool, *, foreign: bool) -> Executor:
+    from grader.execution.dispatch import Dispatch
+
+    return lambda plans: Dispatch(client, sandbox, foreign).outcomes(plans)
 
 
 def execute_all(
@@ -38,21 +74,16 @@ def execute_all(
     """Execute plans as workers become free; yields (position of the plan, outcome) in the order they finish.
 
     `plans` is read as needed, two for each worker at a time: a generator of ten thousand keeps memory flat.
-
-    Args:
-        plans: what to execute.
-        workers: processes on this machine; one for each core by default; 0 stays in this one.
-        sandbox: False runs the code with all the rights of this user.
-        scheduler: the address of a Dask cluster whose workers have the grader installed.
-
-    Raises:
-        EnvironmentProblem: when the sandbox cannot work on this machine, before anything is executed.
+    The arguments and errors are those of `open_workers`.
     """
-    if sandbox and scheduler is None:
-        find_bubblewrap()
-    if workers == 0 and scheduler is None:
-        return ((number, attempt(plan, sandbox)) for number, plan in enumerate(plans))
-    return _on_cluster(plans, workers or os.cpu_count() or 1, sandbox, scheduler)
+    stack = contextlib.ExitStack()
+    run = stack.enter_context(open_workers(workers, sandbox, scheduler))
+
+    def outcomes() -> Iterator[tuple[int, Outcome]]:
+        with stack:
+            yield from run(plans)
+
+    return outcomes()
 
 
 def attempt(plan: Plan, sandbox: bool) -> Outcome:
@@ -60,70 +91,12 @@ def attempt(plan: Plan, sandbox: bool) -> Outcome:
     try:
         return execute(plan, sandbox)
     except Exception as error:
-        return _trouble(f"{type(error).__name__}: {error}", sandbox)
+        return trouble(f"{type(error).__name__}: {error}", sandbox)
 
 
-def _trouble(words: str, sandbox: bool) -> Outcome:
+def trouble(words: str, sandbox: bool) -> Outcome:
+    """The outcome of a plan that could not be executed."""
     return Outcome(
         notes={TROUBLE: f"the submission could not be executed: {words}"},
         isolation="bubblewrap" if sandbox else "none",
     )
-
-
-def _on_cluster(
-    plans: Iterable[Plan], workers: int, sandbox: bool, scheduler: str | None
-) -> Iterator[tuple[int, Outcome]]:
-    from distributed import as_completed
-
-    with _client(workers, scheduler) as client:
-        waiting = enumerate(plans)
-        sent: dict[Any, tuple[int, Plan]] = {}
-        again: list[tuple[int, Plan]] = []
-        running = as_completed(loop=client.loop)
-
-        def submit() -> None:
-            for number, plan in waiting:
-                future = client.submit(attempt, plan, sandbox, pure=False)
-                sent[future] = number, plan
-                running.add(future)
-                return
-
-        for _ in range(2 * max(workers, len(client.nthreads()))):
-            submit()
-        for future in running:
-            number, plan = sent.pop(future)
-            submit()
-            try:
-                yield number, future.result()
-            except Exception:
-                # its worker died, of this plan or of one beside it
-                again.append((number, plan))
-        for number, plan in again:
-            try:
-                yield number, client.submit(attempt, plan, sandbox, pure=False).result()
-            except Exception as error:
-                yield number, _trouble(f"{type(error).__name__}: {error}", sandbox)
-
-
-@contextlib.contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
-    import dask
-    from distributed import Client, LocalCluster
-
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="grading-"))
-        stack.enter_context(dask.config.set({**QUIET, "temporary-directory": folder}))
-        if scheduler is None:
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                local_directory=folder,
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-            )
-            scheduler = stack.enter_context(cluster)
-        yield stack.enter_context(Client(scheduler, set_as_default=False))
