@@ -5,23 +5,15 @@ from typing import Any
 
 import click
 
-from grader.teaching.options import CLASS_OPTION, DB_OPTION
+from grader.teaching.options import CLASS_OPTION, DB_OPTION, SANDBOX_OPTION, SCHEDULER_OPTION, WORKERS_OPTION
 
 
 @click.command()
 @click.argument("chapter_id", metavar="CHAPTER")
 @CLASS_OPTION
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    help="Submissions graded at one time. Default: the number of processors.",
-)
-@click.option(
-    "--no-sandbox",
-    is_flag=True,
-    help="Run submissions without bubblewrap. "
-    "They can then read and change all that you can: for code that you trust only.",
-)
+@WORKERS_OPTION
+@SCHEDULER_OPTION
+@SANDBOX_OPTION
 @DB_OPTION
 @click.option("--student", "students", multiple=True, metavar="NAME", help="Grade only this student; may be repeated.")
 @click.option("--force", is_flag=True, help="Grade again what has not changed since it was graded.")
@@ -29,6 +21,7 @@ def grade(
     chapter_id: str,
     folder: Path,
     workers: int | None,
+    scheduler: str | None,
     no_sandbox: bool,
     db_url: str | None,
     students: tuple[str, ...],
@@ -46,13 +39,18 @@ def grade(
     from grader.errors import CourseError
     from grader.grading.classroom import open_classroom
     from grader.grading.grading import grade_class
+    from grader.grading.one_writer import one_writer
+    from grader.teaching.executing import chosen_workers
     from grader.teaching.progress import Progress
 
     course = load_course(find_root())
     chapter = course.chapter(chapter_id)
     classroom = open_classroom(folder, db_url)
-    executor = _executor(workers, sandbox=not no_sandbox)
-    with Progress() as (started, finished):
+    with (
+        chosen_workers(workers, scheduler, no_sandbox=no_sandbox) as executor,
+        one_writer(classroom),
+        Progress() as (started, finished),
+    ):
         graded = grade_class(
             course,
             chapter,
@@ -71,20 +69,6 @@ def grade(
             f"{len(lost)} of {len(graded)} submissions were not recorded",
             "see the remarks, and run the command again",
         )
-
-
-def _executor(workers: int | None, *, sandbox: bool) -> Any:
-    """A function that runs plans and yields outcomes; without a sandbox that works it refuses at once."""
-    from grader.execution.sandbox import find_bubblewrap
-    from grader.execution.workers import execute_all
-
-    if sandbox:
-        find_bubblewrap()
-
-    def run(plans: Any) -> Any:
-        return execute_all(plans, workers=workers, sandbox=sandbox)
-
-    return run
 
 
 LONG_CLASS = 60
