@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import SubmissionError
+from grader.grading.broken import salvage
 
 MAX_CELLS = 2000
 MAX_SOURCE = 200_000
@@ -45,7 +46,7 @@ def read_loosely(data: bytes) -> tuple[list[LooseCell], list[str]]:
         SubmissionError: when the bytes are no notebook; the problem is a sentence for the student.
     """
     remarks: list[str] = []
-    content = _parse(_decode(data, remarks))
+    content = _parse(_decode(data, remarks), remarks)
     if not isinstance(content, dict):
         raise SubmissionError("The file is not a notebook: it holds JSON, but no notebook's JSON.")
     raw = content.get("cells")
@@ -71,6 +72,9 @@ def _decode(data: bytes, remarks: list[str]) -> str:
     for mark, codec in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if data.startswith(mark):
             return data.decode(codec, errors="replace")
+    # every second byte of a Latin text in UTF-16 is zero
+    if b"\0" in data[:2] and data[:400].count(0) * 3 > len(data[:400]):
+        return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", errors="replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -78,9 +82,16 @@ def _decode(data: bytes, remarks: list[str]) -> str:
         return data.decode("utf-8", errors="replace")
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str, remarks: list[str]) -> Any:
     try:
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except ValueError:
+            found = salvage(text)
+            if found is None:
+                raise
+            remarks.append(found[1])
+            return found[0]
     except RecursionError:
         raise SubmissionError("The file is not a notebook: its JSON is nested too deeply.") from None
     except ValueError as error:
