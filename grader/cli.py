@@ -19,6 +19,7 @@ COMMANDS = {
     "grade": ("grader.teaching.grade", "Grade a chapter of a class: sandbox, gradebook, feedback."),
     "report": ("grader.teaching.commands", "Show a class per exercise: table, CSV, chart."),
     "book": ("grader.book.commands", "Build the static book and search it for leaked answers."),
+    "release": ("grader.release.commands", "Make the bundle that students get: folder and zip."),
     "demo": (
         "grader.demo.commands",
         "Make a small class of good, damaged and hostile submissions, and grade it.",

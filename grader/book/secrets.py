@@ -30,6 +30,7 @@ EVERYTHING = frozenset({"solution", "hidden test", "hidden check", "mistake", "a
 
 BESIDES_ANSWERS = frozenset({"hidden test", "hidden check"})
 
+STRING = re.compile(r"""(?:\b[rfRF]{1,2})?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
 WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -43,13 +44,15 @@ class Secret:
         place: `file:line`, relative to the course.
         owner: what a reader would learn: one chapter's solutions, one module.
         names: identifiers of the line that a search index would list.
+        quoted: whether it is a sentence in quotes and nothing else, such as the words of a verdict.
     """
 
     text: str
     kind: str
     place: str
     owner: str
-    names: frozenset[str]
+    names: frozenset[str] = frozenset()
+    quoted: bool = False
 
 
 def squeeze(text: str) -> str:
@@ -61,21 +64,34 @@ def squeeze(text: str) -> str:
     return re.sub(r"[\s\"'`\\]+", "", text)
 
 
+def is_quoted(line: str) -> bool:
+    """Whether a line of Python is nothing but strings and the signs between them.
+
+    >>> is_quoted('    "a share is part of a whole",'), is_quoted('    return wrong("no")')
+    (True, False)
+    """
+    return STRING.search(line) is not None and not re.search(r"\w", STRING.sub("", line))
+
+
 def secrets_of(course: Course, through: str | None = None, kinds: frozenset[str] = EVERYTHING) -> list[Secret]:
     """The secrets of a course that is published up to the chapter `through` (whole without it)."""
     published = published_chapters(course, through)
     public = _public_text(course, published, kinds)
     # a committed page of the book may speak of a name (never quote a line): the search index then lists it
     spoken = public + squeeze("\n".join(path.read_text(encoding="utf-8") for path in _book_pages(course)))
+    described = _data_text(course, published)
     found: dict[str, Secret] = {}
     for path, line, owner, kind, text in _candidates(course, published):
         if kind not in kinds:
             continue
         squeezed = squeeze(text)
+        quoted = is_quoted(text)
+        if kind == "library" and quoted and squeezed in described:
+            continue
         if squeezed not in found and _specific(text, squeezed) and squeezed not in public:
             place = f"{path.relative_to(course.root).as_posix()}:{line}"
             names = frozenset(word for word in WORD.findall(text) if _is_name(word) and word not in spoken)
-            found[squeezed] = Secret(squeezed, kind, place, f"{kind} in {owner}", names)
+            found[squeezed] = Secret(squeezed, kind, place, f"{kind} in {owner}", names, quoted)
     return list(found.values())
 
 
@@ -85,6 +101,16 @@ def published_chapters(course: Course, through: str | None) -> tuple[Chapter, ..
         return course.chapters
     last = course.chapters.index(course.chapter(through))
     return course.chapters[: last + 1]
+
+
+def library_of(course: Course, published: tuple[Chapter, ...]) -> list[Path]:
+    """The library's files, relative to its root, that students have who got these chapters and no later one.
+
+    The modules are those of the last chapter's slice. Data that is given on request is there for each of the
+    chapters that asked for it.
+    """
+    files = {relative for chapter in published for relative in course.library_files(chapter)}
+    return sorted(files)
 
 
 def _specific(text: str, squeezed: str) -> bool:
@@ -139,6 +165,15 @@ def _visible_modules(course: Course, published: tuple[Chapter, ...]) -> list[str
 
 def _book_pages(course: Course) -> list[Path]:
     return sorted([*(course.root / "book").glob("*.md"), *(course.root / "book").glob("*/*.md")])
+
+
+def _data_text(course: Course, published: tuple[Chapter, ...]) -> str:
+    """The library's data files that students get: a card holds sentences of the module that wrote it."""
+    texts = []
+    for relative in library_of(course, published):
+        if relative.suffix in (".json", ".md", ".txt"):
+            texts.append((course.library_root / relative).read_text(encoding="utf-8"))
+    return squeeze("\n".join(texts))
 
 
 def _public_text(course: Course, published: tuple[Chapter, ...], kinds: frozenset[str]) -> str:

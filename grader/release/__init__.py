@@ -1,1 +1,1 @@
-"""What leaves the course for students: the bundle of notebooks and library, and the search for leaks in it."""
+"""What leaves the course's own machine and what comes back: bundles for students, the leak check, collecting."""
