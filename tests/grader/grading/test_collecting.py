@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import UsageError
-from grader.grading import collecting
+from grader.grading import regular
 from grader.grading.collecting import find_submissions, take_in
 
 from .conftest import Workshop
@@ -83,7 +83,7 @@ def test_the_expected_name_wins_else_the_only_notebook(workshop: Workshop) -> No
 
 
 def test_a_notebook_above_the_size_limit_is_not_read(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collecting, "MAX_NOTEBOOK_BYTES", 1 << 20)
+    monkeypatch.setattr(regular, "MAX_NOTEBOOK_BYTES", 1 << 20)
     workshop.submit("small", workshop.right())
     workshop.submit("large", b'{"cells": []}' + b" " * (1 << 20))
     found = problems(workshop)
