@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from grader.course import Chapter, Course
 from grader.errors import SubmissionError
 from grader.grading.loose import read_loosely
 from grader.grading.regular import read_regular
@@ -31,6 +32,20 @@ ENDINGS = (".ipynb", ".ipynb.txt", ".ipynb.json")
 """Browsers add their own to a file that they do not know."""
 
 WorkedOn = Callable[[bytes], bool]
+
+
+def work_in(course: Course, chapter: Chapter) -> WorkedOn:
+    """`worked_on` for a chapter, whose notebook is built when a submission first has several notebooks."""
+    from grader.authoring.notebooks import student_notebook
+
+    kept: list[WorkedOn] = []
+
+    def was(data: bytes) -> bool:
+        if not kept:
+            kept.append(worked_on(student_notebook(course, chapter)))
+        return kept[0](data)
+
+    return was
 
 
 def worked_on(skeleton: Any) -> WorkedOn:

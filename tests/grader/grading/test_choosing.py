@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from grader.errors import SubmissionError
-from grader.grading.choosing import MAX_FOLDERS, choose_notebook, worked_on
+from grader.grading.choosing import MAX_FOLDERS, choose_notebook, work_in
 
 from .conftest import Workshop
 
 
 def chosen(folder: Path, workshop: Workshop) -> tuple[str, str]:
-    path, remarks = choose_notebook(folder, "tiny", worked_on(workshop.student))
+    path, remarks = choose_notebook(folder, "tiny", work_in(workshop.course, workshop.chapter))
     return str(path.relative_to(folder)), " ".join(remarks)
 
 
