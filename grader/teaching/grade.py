@@ -1,5 +1,6 @@
 """`course grade`."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ def grade(
             finished=finished,
         )
     _print_summary(graded, classroom.root)
+    if not students:
+        _print_class(course, chapter, classroom)
     lost = [each.student for each in graded if not each.recorded]
     if lost:
         raise CourseError(
@@ -103,3 +106,15 @@ def _print_summary(graded: Any, root: Path) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _print_class(course: Any, chapter: Any, classroom: Any) -> None:
+    """What `course report` shows, without what takes long: a second run over an unchanged class stays quick."""
+    from rich.console import Console
+
+    from grader.errors import UsageError
+    from grader.teaching.summary import chapter_summary
+    from grader.teaching.terminal import print_summary
+
+    with contextlib.suppress(UsageError):  # nothing could be recorded: said above
+        print_summary(chapter_summary(course, chapter, classroom, compare=False), Console())

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grader.errors import UsageError
 from grader.files import write_whole
+from grader.teaching.gradebook import Scores, read_chapter, read_course
 
 
 @dataclass(frozen=True)
@@ -21,15 +23,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One student: points by column label; None where a person still has to grade."""
+    """One student.
+
+    Attributes:
+        student: the student's name in the gradebook.
+        points: by column label; None where a person still has to grade.
+        penalty: what lateness costs of the total.
+        waiting: how many cells wait for a person.
+    """
 
     student: str
     points: dict[str, float | None]
+    penalty: float = 0.0
+    waiting: int = 0
 
     @property
     def total(self) -> float:
-        """All points so far."""
-        return sum(points for points in self.points.values() if points is not None)
+        """All points so far, less a late penalty."""
+        return max(0.0, sum(points for points in self.points.values() if points is not None) - self.penalty)
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,8 @@ class ClassReport:
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    missing: tuple[str, ...] = ()
+    """Students of the gradebook who handed in nothing."""
 
     @property
     def max_points(self) -> float:
@@ -56,7 +69,7 @@ class ClassReport:
         return sum(row.total for row in self.rows) / len(self.rows) if self.rows else 0.0
 
 
-def chapter_report(db_url: str, chapter_id: str, title: str, names: dict[str, str]) -> ClassReport:
+def chapter_report(db_url: str, chapter_id: str, title: str, names: Mapping[str, str]) -> ClassReport:
     """The report of one chapter.
 
     Args:
@@ -68,35 +81,15 @@ def chapter_report(db_url: str, chapter_id: str, title: str, names: dict[str, st
     Raises:
         UsageError: when the gradebook has no submission of it.
     """
-    from nbgrader.api import Gradebook, MissingEntry
-
-    with Gradebook(db_url) as gradebook:
-        try:
-            assignment = gradebook.find_assignment(chapter_id)
-        except MissingEntry:
-            raise UsageError(f"the gradebook does not know {chapter_id}", f"run `course grade {chapter_id}`") from None
-        cells = {cell.name: float(cell.max_score) for book in assignment.notebooks for cell in book.grade_cells}
-        rows = [
-            Row(
-                submission.student_id,
-                {grade.name: _score(grade) for book in submission.notebooks for grade in book.grades},
-            )
-            for submission in assignment.submissions
-        ]
-    if not rows:
+    scores = read_chapter(db_url, chapter_id)
+    if not scores.max_points:
+        raise UsageError(f"the gradebook does not know {chapter_id}", f"run `course grade {chapter_id}`")
+    if not scores.entries:
         raise UsageError(f"no graded submission of {chapter_id}", f"run `course grade {chapter_id}`")
-    order = [*(name for name in names if name in cells), *sorted(set(cells) - set(names))]
-    columns = tuple(Column(name, names.get(name, name), cells[name]) for name in order)
-    return ClassReport(title, columns, tuple(sorted(rows, key=lambda row: row.student)))
+    return _report(title, scores, names)
 
 
-def _score(grade: Any) -> float | None:
-    """What nbgrader counts: a person's score before the automatic one, plus extra credit."""
-    score = grade.auto_score if grade.manual_score is None else grade.manual_score
-    return None if score is None else float(score) + float(grade.extra_credit or 0)
-
-
-def course_report(db_url: str, title: str, chapters: dict[str, str]) -> ClassReport:
+def course_report(db_url: str, title: str, chapters: Mapping[str, str]) -> ClassReport:
     """One column for each chapter that has submissions.
 
     Args:
@@ -107,24 +100,21 @@ def course_report(db_url: str, title: str, chapters: dict[str, str]) -> ClassRep
     Raises:
         UsageError: when the gradebook has no submission.
     """
-    from nbgrader.api import Gradebook, MissingEntry
-
-    columns: list[Column] = []
-    points: dict[str, dict[str, float | None]] = {}
-    with Gradebook(db_url) as gradebook:
-        for chapter_id, name in chapters.items():
-            try:
-                assignment = gradebook.find_assignment(chapter_id)
-            except MissingEntry:
-                continue
-            if assignment.submissions:
-                columns.append(Column(chapter_id, name, float(assignment.max_score)))
-            for submission in assignment.submissions:
-                points.setdefault(submission.student_id, {})[chapter_id] = float(submission.score)
-    if not columns:
+    scores = read_course(db_url, chapters)
+    if not scores.entries:
         raise UsageError("the gradebook has no graded submission", "run `course grade CHAPTER`")
-    rows = tuple(Row(student, points[student]) for student in sorted(points))
-    return ClassReport(title, tuple(columns), rows)
+    return _report(title, scores, chapters)
+
+
+def _report(title: str, scores: Scores, names: Mapping[str, str]) -> ClassReport:
+    cells = scores.max_points
+    order = [*(name for name in names if name in cells), *sorted(set(cells) - set(names))]
+    return ClassReport(
+        title,
+        tuple(Column(name, names.get(name, name), cells[name]) for name in order),
+        tuple(Row(each.student, each.points, each.penalty, each.waiting) for each in scores.entries),
+        scores.missing,
+    )
 
 
 def as_table(report: ClassReport) -> Any:
