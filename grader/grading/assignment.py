@@ -1,7 +1,6 @@
 """One chapter as the grader needs it: skeleton, hidden checks, points, library slice, and the hashes of all
 of them."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from grader.course import Chapter, Course
 from grader.errors import AuthoringError
 from grader.execution.plan import Library
 from grader.grading.imports import imported_modules
+from grader.grading.keys import digest, judge_key
 from grader.grading.matching import slots_of
 from grader.hidden import HiddenCheck
 from grader.loading import load_checks
@@ -77,6 +77,7 @@ def load_assignment(course: Course, chapter: Chapter) -> Assignment:
     hidden = load_checks(chapter.hidden)
     exercises = _exercises(chapter, skeleton, hidden, _headings(course, chapter))
     files = tuple((str(path), (course.library_root / path).read_bytes()) for path in course.library_files(chapter))
+    library = Library(files, _imports(skeleton))
     return Assignment(
         chapter=chapter,
         edition=str(course.settings["course"]["edition"]),
@@ -84,9 +85,9 @@ def load_assignment(course: Course, chapter: Chapter) -> Assignment:
         source=source,
         exercises=exercises,
         hidden=hidden,
-        library=Library(files, _imports(skeleton)),
-        checks_digest=_digest(chapter.hidden.read_bytes(), json.dumps(source, sort_keys=True).encode()),
-        library_digest=_digest(*(part for path, data in files for part in (path.encode(), data))),
+        library=library,
+        checks_digest=digest(judge_key(course, chapter).encode(), json.dumps(source, sort_keys=True).encode()),
+        library_digest=library.digest,
     )
 
 
@@ -141,11 +142,3 @@ def _exercises(
         number, title = headings.get(label, ("", label))
         exercises.append(GradedExercise(label, slot.label, number, title, float(points[slot.label])))
     return tuple(exercises)
-
-
-def _digest(*parts: bytes) -> str:
-    """One sha256 over parts whose borders count."""
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(hashlib.sha256(part).digest())
-    return total.hexdigest()

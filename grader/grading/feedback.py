@@ -11,8 +11,9 @@ from typing import Any
 
 from grader.execution.plan import Outcome
 from grader.grading.assignment import Assignment
-from grader.grading.collecting import Submission
-from grader.grading.judging import shortened
+from grader.grading.judging import WITHOUT_SANDBOX, shortened
+from grader.grading.recalling import Seen
+from grader.grading.suspicion import reasons_to_look
 from grader.hidden import Result
 
 STYLE = """
@@ -39,6 +40,7 @@ li { margin: .4rem 0; }
 .verdict { padding-left: 1.6rem; position: relative; }
 .mark { position: absolute; left: 0; font-weight: 700; }
 .words { display: block; white-space: pre-wrap; }
+.facts { margin: .5rem 0 0; text-align: right; }
 .good { color: var(--good); }
 .part { color: var(--part); }
 .bad { color: var(--bad); }
@@ -69,13 +71,21 @@ PAGE = """<!doctype html>
 
 def result_record(
     assignment: Assignment,
-    submission: Submission,
+    seen: Seen,
     results: Mapping[str, Result],
     outcome: Outcome,
-    repairs: Sequence[str],
-    seeds: Mapping[str, int],
+    keys: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Everything that decided one score, as plain JSON: enough to draw the same cases and judge again."""
+    """Everything that decided one score, as plain JSON: enough to draw the same cases and judge again.
+
+    Args:
+        assignment: the chapter.
+        seen: the submission.
+        results: by exercise.
+        outcome: what ran.
+        keys: what results depend on today, by name (`edition`, `checks`, `library`, `environment`).
+    """
+    submission, seeds = seen.submission, seen.kept.seeds
     exercises = []
     for exercise in assignment.exercises:
         result = results[exercise.label]
@@ -97,6 +107,7 @@ def result_record(
                     for finding in result.findings
                 ],
                 "note": shortened(outcome.notes.get(exercise.label, "")),
+                "spent": _rounded(outcome.spent.get(exercise.label)),
                 "seed": str(seeds[exercise.label]) if exercise.label in seeds else None,
             }
         )
@@ -107,17 +118,18 @@ def result_record(
         "max_points": sum(exercise.points for exercise in assignment.exercises),
         "problem": submission.problem,
         "exercises": exercises,
-        "repairs": [*submission.remarks, *repairs],
+        "repairs": [*submission.remarks, *seen.prepared.repairs],
         "attempt": submission.digest,
         "received": submission.received.isoformat() if submission.received else None,
         "claimed": submission.claimed,
-        "edition": assignment.edition,
-        "checks": assignment.checks_digest,
-        "library": assignment.library_digest,
+        **keys,
         "isolation": outcome.isolation,
+        "start": outcome.start,
+        "remark": outcome.remark,
+        "suspicious": reasons_to_look(assignment, seen, outcome),
         "used": {
             "seconds": round(outcome.seconds, 2),
-            "cpu_seconds": None if outcome.cpu_seconds is None else round(outcome.cpu_seconds, 2),
+            "cpu_seconds": _rounded(outcome.cpu_seconds),
             "peak_mb": None if outcome.peak_mb is None else round(outcome.peak_mb),
         },
         "notes": {
@@ -126,6 +138,10 @@ def result_record(
             if key not in {exercise.label for exercise in assignment.exercises}
         },
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 2)
 
 
 def as_json(record: Mapping[str, Any]) -> bytes:
@@ -149,6 +165,8 @@ def as_page(record: Mapping[str, Any], title: str, language: str = "en") -> byte
     if record["problem"]:
         parts.append(f'<section><h2 class="bad">Not graded</h2><p>{_text(record["problem"])}</p></section>')
     else:
+        if record["isolation"] == "none":
+            parts.append(f'<p class="part">This was {WITHOUT_SANDBOX}.</p>')
         parts += [_exercise(exercise) for exercise in record["exercises"]]
         parts += _list("What was mended", record["repairs"])
         parts += _list("What happened while it ran", list(record["notes"].values()))
@@ -169,11 +187,14 @@ def _exercise(exercise: Mapping[str, Any]) -> str:
     kind = "good" if exercise["points"] >= exercise["max_points"] else "part" if exercise["points"] else "bad"
     items = "\n".join(_criterion(criterion) for criterion in exercise["criteria"])
     note = f'<p class="soft">{_text(exercise["note"])}</p>' if exercise["note"] else ""
+    facts = [f"{exercise['spent']:.1f} s"] if exercise["spent"] is not None else []
+    facts += [f"seed <code>{_text(exercise['seed'])}</code>"] if exercise["seed"] else []
+    ran = f'<p class="soft facts">{", ".join(facts)}</p>' if facts else ""
     heading = f"{exercise['number']} {exercise['title']}".strip()
     return (
         f"<section>\n<header><h2>{_text(heading)}</h2>"
         f'<span class="points {kind}">{exercise["points"]:g} of {exercise["max_points"]:g}</span></header>\n'
-        f"<ul>\n{items}\n</ul>{note}\n</section>"
+        f"<ul>\n{items}\n</ul>{note}{ran}\n</section>"
     )
 
 
@@ -202,7 +223,7 @@ def _footer(record: Mapping[str, Any]) -> str:
     return (
         f"<footer>{ran}Course edition {_text(str(record['edition']))}; attempt "
         f"<code>{_text(record['attempt'][:16])}</code>. "
-        "Your teacher can repeat this result from the attempt.</footer>"
+        "Your teacher can repeat this result from the attempt and the seeds.</footer>"
     )
 
 

@@ -1,9 +1,9 @@
 """Grade a class: prepare, execute, record. One process writes; workers get plans and return outcomes."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from grader.course import Chapter, Course
 from grader.errors import EnvironmentProblem, SubmissionError
@@ -11,32 +11,18 @@ from grader.execution.plan import Outcome, Plan
 from grader.execution.workers import TROUBLE
 from grader.files import write_whole
 from grader.grading.assignment import Assignment, load_assignment
+from grader.grading.choosing import work_in
 from grader.grading.classroom import Classroom, check_gradebook, programs_on_path, write_settings
-from grader.grading.collecting import (
-    Place,
-    Submission,
-    find_submissions,
-    is_recordable,
-    take_in,
-    with_problem,
-)
+from grader.grading.collecting import Place, Submission, find_submissions, is_recordable, take_in, with_problem
+from grader.grading.earlier import Keys, Memo, remember_environment, unchanged
 from grader.grading.feedback import as_json, as_page, result_record
 from grader.grading.judging import judge_outcome, nothing_met
-from grader.grading.loose import read_loosely
-from grader.grading.planning import Judgement, make_plan
-from grader.grading.recording import finished_notebook, record, register, scores_in_gradebook
-from grader.grading.skeleton import Prepared, rebuild
+from grader.grading.keys import environment_key
+from grader.grading.ledger import Held, Ledger, points_held
+from grader.grading.recalling import Ready, Seen, prepare, recalled, remembered, unreadable
+from grader.grading.recording import finished_notebook, register, write_notebook
+from grader.grading.store import FOLDER, Store
 from grader.hidden import Result
-
-
-@dataclass(frozen=True)
-class Ready:
-    """One submission, prepared: its plan, and what is needed to judge and record it."""
-
-    submission: Submission
-    prepared: Prepared
-    plan: Plan
-    kept: Judgement
 
 
 @dataclass(frozen=True)
@@ -52,6 +38,7 @@ class Graded:
         skipped: graded before from the same bytes with the same checks; nothing was done.
         recorded: false where nothing could be written: a name that no gradebook holds, or trouble of the
             grader's own.
+        executed: whether anything of the student's ran; not where an earlier run's answers were judged again.
     """
 
     student: str
@@ -61,6 +48,7 @@ class Graded:
     repairs: tuple[str, ...] = ()
     skipped: bool = False
     recorded: bool = True
+    executed: bool = False
 
 
 Executor = Callable[[Iterator[Plan]], Iterator[tuple[int, Outcome]]]
@@ -73,16 +61,19 @@ class Run:
 
     classroom: Classroom
     assignment: Assignment
-    slug: str
-    language: str
+    keys: Keys
+    course: Course
+    store: Store
     secret: str
     force: bool
     sandboxed: bool
     finished: Callable[[Graded], None]
+    ledger: Ledger | None = None
+    """Where scores are written; None for a run that writes none."""
     done: list[Graded] = field(default_factory=list)
     waiting: dict[int, Ready] = field(default_factory=dict)
     """Prepared and not yet recorded, by the number of the plan."""
-    scores: dict[str, float] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
     """What the gradebook held when the run began, by student."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -90,6 +81,14 @@ class Run:
         """Keep what became of a submission and say so."""
         self.done.append(graded)
         self.finished(graded)
+
+    def execute(self, places: Sequence[Place], executor: Executor) -> None:
+        """Grade these submissions. A run in which nothing has to run starts no worker."""
+        plans = self.plans(places)
+        first = next(plans, None)
+        if first is not None:
+            for number, outcome in executor(itertools.chain([first], plans)):
+                self.take_back(number, outcome)
 
     def plans(self, places: Sequence[Place]) -> Iterator[Plan]:
         """Prepare one submission after the other, as workers ask for them; what needs no worker is recorded
@@ -101,16 +100,38 @@ class Run:
                 self.finish(before)
                 continue
             try:
-                ready = _prepare(self.assignment, submission, self.secret)
+                ready = prepare(self.assignment, submission, self.secret)
             except SubmissionError as error:
-                self.finish(_record_problem(self, with_problem(submission, error.problem)))
+                self.finish(self.settle(with_problem(submission, error.problem)))
+                continue
+            if not self.force:
+                ready = recalled(self.store, ready, self.keys.chapter, self.sandboxed)
+            if ready.answered is not None:
+                self.finish(self.conclude(ready, ready.answered))
                 continue
             self.waiting[next(self.numbers)] = ready
             yield ready.plan
 
     def take_back(self, number: int, outcome: Outcome) -> None:
-        """Judge and record one outcome."""
-        self.finish(_record_outcome(self, self.waiting.pop(number), outcome))
+        """Keep, judge and record one outcome."""
+        ready = self.waiting.pop(number)
+        if TROUBLE in outcome.notes:
+            # the grader's own trouble is no word on the student: what was recorded before stays
+            most = sum(exercise.points for exercise in self.assignment.exercises)
+            self.finish(Graded(ready.submission.student, 0.0, most, outcome.notes[TROUBLE], recorded=False))
+            return
+        outcome = remembered(self.store, ready, self.keys.chapter, outcome)
+        self.finish(replace(self.conclude(ready, outcome), executed=True))
+
+    def conclude(self, ready: Ready, outcome: Outcome) -> Graded:
+        """Judge one outcome and write down what came of it."""
+        results = judge_outcome(self.assignment, ready.kept, outcome)
+        return write_down(self, ready, outcome, results)
+
+    def settle(self, submission: Submission) -> Graded:
+        """Zero and a plain message for what cannot be read."""
+        seen = unreadable(self.assignment, submission)
+        return write_down(self, seen, Outcome(), nothing_earned(self.assignment, submission.problem))
 
 
 def grade_class(
@@ -143,120 +164,114 @@ def grade_class(
         AuthoringError: for an author's mistake. Nothing is written then.
         EnvironmentProblem: when the gradebook fails.
     """
+    places = find_submissions(classroom.submitted, chapter.id, chapter.page.stem, only, work_in(course, chapter))
+    memo = Memo(classroom, course, chapter)
+    keys = None if force else memo.read()
+    if keys is not None:
+        same = all_unchanged(classroom, keys, places, sandboxed)
+        if same is not None:
+            started(len(same))
+            for graded in same:
+                finished(graded)
+            return same
     assignment = load_assignment(course, chapter)
-    places = find_submissions(classroom.submitted, chapter.id, assignment.stem, only)
-    about = course.settings["course"]
-    slug = str(about["slug"])
     programs_on_path()
-    register(classroom, assignment, slug)
+    register(classroom, assignment, str(course.settings["course"]["slug"]))
     write_settings(classroom, course, chapter.budget.cell_seconds)
-    run = Run(
-        classroom,
-        assignment,
-        slug,
-        str(about.get("language", "en")),
-        classroom.secret(),
-        force,
-        sandboxed,
-        finished,
-    )
-    run.scores = scores_in_gradebook(classroom, assignment)
+    run = start_run(course, classroom, assignment, force=force, sandboxed=sandboxed, finished=finished)
+    memo.write(run.keys)
     started(len(places))
-    plans = run.plans(places)
-    first = next(plans, None)
-    # a run in which nothing changed starts no worker
-    if first is not None:
-        for number, outcome in executor(itertools.chain([first], plans)):
-            run.take_back(number, outcome)
+    with open_ledger(run) as run.ledger:
+        run.execute(places, executor)
     return sorted(run.done, key=lambda graded: graded.student)
 
 
-def _prepare(assignment: Assignment, submission: Submission, secret: str) -> Ready:
-    if submission.problem:
-        raise SubmissionError(submission.problem)
-    cells, remarks = read_loosely(submission.data)
-    prepared = rebuild(assignment.skeleton, cells)
-    prepared.repairs[:0] = remarks
-    plan, kept = make_plan(assignment, prepared, secret, submission.student, submission.digest)
-    return Ready(replace(submission, data=b""), prepared, plan, kept)
+def start_run(
+    course: Course,
+    classroom: Classroom,
+    assignment: Assignment,
+    *,
+    force: bool,
+    sandboxed: bool,
+    finished: Callable[[Graded], None],
+    kind: type[Run] = Run,
+) -> Any:
+    """A run of this kind, with all that it needs to know before the first submission."""
+    remember_environment(classroom)
+    secret, chapter_id = classroom.secret(), assignment.chapter.id
+    keys = Keys(chapter_id, assignment.edition, assignment.checks_digest, assignment.library_digest, environment_key())
+    store = Store(classroom.root / FOLDER, secret)
+    run = kind(classroom, assignment, keys, course, store, secret, force, sandboxed, finished)
+    run.held = points_held(classroom.db_url, chapter_id)
+    return run
 
 
-def _record_problem(run: Run, submission: Submission) -> Graded:
-    """Zero and a plain message for what cannot be read."""
-    prepared = rebuild(run.assignment.skeleton, [])
-    prepared.repairs.clear()
-    results = {
-        exercise.label: nothing_met(run.assignment.hidden[exercise.label], submission.problem)
-        for exercise in run.assignment.exercises
+def open_ledger(run: Run) -> Ledger:
+    """The gradebook, for the scores of this run."""
+    assignment = run.assignment
+    slug = str(run.course.settings["course"]["slug"])
+    return Ledger(run.classroom.db_url, slug, assignment.chapter.id, assignment.stem)
+
+
+def all_unchanged(classroom: Classroom, keys: Keys, places: Sequence[Place], sandboxed: bool) -> list[Graded] | None:
+    """What became of each submission in earlier runs, if every one of them is as it was; None at the first that
+    is not."""
+    held = points_held(classroom.db_url, keys.chapter)
+    secret, found = classroom.secret(), []
+    for place in places:
+        submission = take_in(place)
+        result = unchanged(classroom, keys, secret, submission, held.get(submission.student), sandboxed)
+        if result is None:
+            return None
+        found.append(_as_before(submission.student, held[submission.student], result))
+    return found
+
+
+def graded_before(run: Run, submission: Submission) -> Graded | None:
+    """What an earlier run made of the very same submission, if all of it is there."""
+    if not is_recordable(submission):
+        return None
+    held = run.held.get(submission.student)
+    result = unchanged(run.classroom, run.keys, run.secret, submission, held, run.sandboxed)
+    return None if result is None or held is None else _as_before(submission.student, held, result)
+
+
+def _as_before(student: str, held: Held, result: dict[str, Any]) -> Graded:
+    repairs = tuple(result["repairs"])
+    return Graded(student, held.points, result["max_points"], result["problem"], repairs, skipped=True)
+
+
+def nothing_earned(assignment: Assignment, problem: str) -> dict[str, Result]:
+    """No point in any exercise, for one reason."""
+    return {
+        exercise.label: nothing_met(assignment.hidden[exercise.label], problem) for exercise in assignment.exercises
     }
-    return _write_down(run, submission, prepared, Outcome(), results, {})
 
 
-def _record_outcome(run: Run, ready: Ready, outcome: Outcome) -> Graded:
-    if TROUBLE in outcome.notes:
-        # the grader's own trouble is no word on the student: what was recorded before stays
-        most = sum(exercise.points for exercise in run.assignment.exercises)
-        return Graded(ready.submission.student, 0.0, most, outcome.notes[TROUBLE], recorded=False)
-    results = judge_outcome(run.assignment, ready.kept, outcome)
-    return _write_down(run, ready.submission, ready.prepared, outcome, results, ready.kept.seeds)
-
-
-def _write_down(
-    run: Run,
-    submission: Submission,
-    prepared: Prepared,
-    outcome: Outcome,
-    results: dict[str, Result],
-    seeds: dict[str, int],
-) -> Graded:
+def write_down(run: Run, seen: Seen, outcome: Outcome, results: dict[str, Result]) -> Graded:
     """Write gradebook, notebook and feedback; the result file last, for it says "done".
 
     What cannot be written for one student ends the run only if the gradebook is lost for all.
     """
-    assignment, student = run.assignment, submission.student
-    summary = result_record(assignment, submission, results, outcome, prepared.repairs, seeds)
+    assignment, submission = run.assignment, seen.submission
+    student = submission.student
+    summary = result_record(assignment, seen, results, outcome, run.keys.results)
     repairs, most = tuple(summary["repairs"]), summary["max_points"]
     if not is_recordable(submission):
         return Graded(student, 0.0, most, submission.problem, repairs, recorded=False)
     folder = run.classroom.feedback(student, assignment.chapter.id)
+    about = run.course.settings["course"]
+    assert run.ledger is not None
     try:
         (folder / "result.json").unlink(missing_ok=True)
-        notebook = finished_notebook(assignment, prepared, outcome, results)
-        points = record(run.classroom, assignment, run.slug, student, submission.claimed, notebook)
-        write_whole(folder / "feedback.html", as_page(summary, assignment.chapter.title, run.language))
+        notebook = finished_notebook(assignment, seen.prepared, outcome, results)
+        points = run.ledger.write(student, submission.claimed, notebook)
+        write_notebook(run.classroom, assignment, student, submission.claimed, notebook)
+        page = as_page(summary, assignment.chapter.title, str(about.get("language", "en")))
+        write_whole(folder / "feedback.html", page)
         write_whole(folder / "result.json", as_json(summary))
     except (EnvironmentProblem, OSError) as error:
         check_gradebook(run.classroom.db_url)
         words = error.problem if isinstance(error, EnvironmentProblem) else str(error)
         return Graded(student, 0.0, most, words, repairs, recorded=False)
     return Graded(student, points, most, submission.problem, repairs)
-
-
-def graded_before(run: Run, submission: Submission) -> Graded | None:
-    """What an earlier run made of the very same submission, checks and library, if all of it is there."""
-    classroom, assignment, points = run.classroom, run.assignment, run.scores.get(submission.student)
-    if points is None or not is_recordable(submission):
-        return None
-    folder = classroom.feedback(submission.student, assignment.chapter.id)
-    try:
-        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        same = [found[key] for key in ("attempt", "claimed", "checks", "library", "edition")] == [
-            submission.digest,
-            submission.claimed,
-            assignment.checks_digest,
-            assignment.library_digest,
-            assignment.edition,
-        ] and (found["isolation"] != "none" or not run.sandboxed)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    autograded = classroom.root / "autograded" / submission.student / assignment.chapter.id
-    if not same or not (folder / "feedback.html").is_file() or not autograded.is_dir():
-        return None
-    return Graded(
-        submission.student,
-        points,
-        found["max_points"],
-        found["problem"],
-        tuple(found["repairs"]),
-        skipped=True,
-    )

@@ -19,6 +19,8 @@ from grader.hidden import Finding, HiddenCheck, Result, decide
 
 MAX_WORDS = 2000
 """Characters of one criterion's words: they may quote what the student's code raised."""
+WITHOUT_SANDBOX = "graded without a sandbox"
+"""The mark on all that such a run writes: the submission could have changed what judged it."""
 
 
 def judge_outcome(assignment: Assignment, kept: Judgement, outcome: Outcome) -> dict[str, Result]:
@@ -55,14 +57,20 @@ def shortened(words: str) -> str:
     return clean if len(clean) <= MAX_WORDS else f"{clean[:MAX_WORDS]} …"
 
 
-def verdict_outputs(exercise: GradedExercise, result: Result | None) -> list[Any]:
-    """The outputs of a checks cell that make nbgrader's `determine_grade` read exactly this result."""
+def verdict_outputs(exercise: GradedExercise, result: Result | None, mark: str = "") -> list[Any]:
+    """The outputs of a checks cell that make nbgrader's `determine_grade` read exactly this result.
+
+    Args:
+        exercise: the exercise.
+        result: its result; None where none was reached.
+        mark: what the reader of the verdict must know about the run, such as `WITHOUT_SANDBOX`.
+    """
     from nbformat.v4 import new_output
 
     if result is None:
         words = f"{exercise.name}: no verdict was reached"
         return [new_output("error", ename="NoVerdict", evalue=words, traceback=[words])]
-    text = "\n".join(verdict_lines(exercise, result))
+    text = "\n".join([*verdict_lines(exercise, result), *([f"  ({mark})"] if mark else [])])
     points = min(max(float(result.points), 0.0), exercise.points)
     if not points > 0:
         first = next((finding.words for finding in result.findings if finding.words), "not met")

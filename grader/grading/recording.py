@@ -1,17 +1,13 @@
-"""Write one student's verdicts: the autograded notebook and the gradebook, by nbgrader's own steps.
+"""The notebooks of a class folder: the chapter's own, registered with nbgrader, and each student's with verdicts.
 
-nbgrader's Autograde runs without its sanitising (the notebook is rebuilt already) and without Execute (it
-has run elsewhere): what is left reads our verdicts from the outputs and writes the gradebook. It is driven
-for one student at a time, because it stops a whole batch at the first odd notebook. Only this process ever
-opens the gradebook.
+A chapter is registered by nbgrader's GenerateAssignment. A student's finished notebook holds our verdicts in
+the outputs that nbgrader scores, lies where its formgrader looks, and has no output that could run there.
 """
 
-import contextlib
 import copy
 import logging
 import shutil
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +17,14 @@ from grader.files import write_whole
 from grader.grading.assignment import Assignment
 from grader.grading.classroom import Classroom
 from grader.grading.extras import STUDENT_TAG
-from grader.grading.judging import verdict_outputs
+from grader.grading.judging import WITHOUT_SANDBOX, verdict_outputs
+from grader.grading.ledger import few_warnings
 from grader.grading.sanitising import safe_markdown, safe_outputs
 from grader.grading.skeleton import Prepared
 from grader.hidden import Result
 
-PREPARED = "prepared"
-"""Where finished notebooks lie for the moment in which nbgrader reads them."""
+READ_ONLY = 0o444
+"""nbgrader's permission for what it has autograded."""
 
 
 class KeptLog(logging.Handler):
@@ -47,16 +44,6 @@ def _quiet_log() -> tuple[logging.Logger, KeptLog]:
     kept = KeptLog()
     log.addHandler(kept)
     return log, kept
-
-
-@contextlib.contextmanager
-def _few_warnings() -> Iterator[None]:
-    """SQLAlchemy 2 warns of the order in which nbgrader links new rows; what is stored is right."""
-    from sqlalchemy.exc import SAWarning
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Object of type .* not in session", SAWarning)
-        yield
 
 
 def stubs() -> Any:
@@ -104,7 +91,7 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
     converter = GenerateAssignment(coursedir=directory, log=log, force=True, config=stubs())
     _give_notebooks(converter, classroom.root / "source" / "." / chapter_id, source.name, student=".")
     try:
-        with _few_warnings():
+        with few_warnings():
             converter.start()
     except (NbGraderException, SQLAlchemyError) as error:
         reasons = [line for line in kept.lines if "associated" in line] or kept.lines[-3:] or [str(error)]
@@ -137,6 +124,7 @@ def finished_notebook(
     notebook = copy.deepcopy(prepared.notebook)
     by_checks = {exercise.checks: exercise for exercise in assignment.exercises}
     untouched = {cell.id: cell.source for cell in assignment.skeleton.cells if cell.cell_type == "markdown"}
+    mark = WITHOUT_SANDBOX if outcome.isolation == "none" else ""
     for cell in notebook.cells:
         own = STUDENT_TAG in cell.metadata.get("tags", ())
         label = "" if own else cell.metadata.get("nbgrader", {}).get("grade_id", "")
@@ -146,97 +134,29 @@ def finished_notebook(
             continue
         cell.execution_count = None
         if label in by_checks:
-            cell.outputs = verdict_outputs(by_checks[label], results.get(by_checks[label].label))
+            cell.outputs = verdict_outputs(by_checks[label], results.get(by_checks[label].label), mark)
         else:
             cell.outputs = safe_outputs(outcome.outputs.get(cell.id, []))
     return notebook
 
 
-def record(classroom: Classroom, assignment: Assignment, slug: str, student: str, claimed: str, notebook: Any) -> float:
-    """Write one student's notebook to `autograded/` and its scores to the gradebook; the points it has there.
+def write_notebook(classroom: Classroom, assignment: Assignment, student: str, claimed: str, notebook: Any) -> None:
+    """Write one student's finished notebook to `autograded/`, as nbgrader's Autograde leaves it there.
 
-    Raises:
-        EnvironmentProblem: when nbgrader cannot write them.
+    Beside it lie the claimed time and what a teacher put beside the source notebook, as nbgrader's formgrader
+    and feedback expect.
     """
     import nbformat
-    from nbgrader.converters import Autograde
-    from nbgrader.converters.base import NbGraderException
-    from sqlalchemy.exc import SQLAlchemyError
+    from nbgrader.preprocessors import LimitOutput
 
     chapter_id = assignment.chapter.id
-    folder = classroom.root / PREPARED / student / chapter_id
-    write_whole(folder / f"{assignment.stem}.ipynb", nbformat.writes(notebook))
+    folder = classroom.root / "autograded" / student / chapter_id
+    shutil.rmtree(folder, ignore_errors=True)
+    limited, _ = LimitOutput().preprocess(notebook, {})
+    write_whole(folder / f"{assignment.stem}.ipynb", nbformat.v4.writes(limited) + "\n", mode=READ_ONLY)
     if claimed:
-        write_whole(folder / "timestamp.txt", f"{claimed}\n")
-    log, kept = _quiet_log()
-    directory = _course_directory(classroom, assignment, slug, submitted_directory=PREPARED)
-    converter = Autograde(
-        coursedir=directory,
-        log=log,
-        force=True,
-        sanitize_preprocessors=[],
-        autograde_preprocessors=_recording_steps(),
-    )
-    _give_notebooks(converter, folder, f"{assignment.stem}.ipynb", student)
-    try:
-        with _few_warnings():
-            _reset_scores(classroom, assignment, slug, student)
-            converter.start()
-    except (NbGraderException, SQLAlchemyError) as error:
-        raise EnvironmentProblem(
-            f"nbgrader could not record {student}: {'; '.join(kept.lines[-3:]) or error}",
-            "see that the gradebook can be written and that the disk has room, then grade again",
-        ) from None
-    finally:
-        shutil.rmtree(classroom.root / PREPARED / student, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            (classroom.root / PREPARED).rmdir()
-    return scores_in_gradebook(classroom, assignment, student)[student]
-
-
-def scores_in_gradebook(classroom: Classroom, assignment: Assignment, only: str | None = None) -> dict[str, float]:
-    """The points that the gradebook holds, a teacher's corrections included: of all students, or of one."""
-    from nbgrader.api import Gradebook
-
-    chapter_id = assignment.chapter.id
-    with Gradebook(classroom.db_url) as gradebook:
-        if only is not None:
-            return {only: float(gradebook.find_submission(chapter_id, only).score)}
-        submissions = gradebook.assignment_submissions(chapter_id)
-        return {submission.student_id: float(submission.score) for submission in submissions}
-
-
-def _recording_steps() -> list[Any]:
-    from nbconvert.preprocessors import ClearMetadataPreprocessor
-    from nbgrader.preprocessors import (
-        AssignLatePenalties,
-        CheckCellMetadata,
-        IgnorePattern,
-        LimitOutput,
-        SaveAutoGrades,
-    )
-
-    return [
-        IgnorePattern,
-        ClearMetadataPreprocessor,
-        LimitOutput,
-        SaveAutoGrades,
-        AssignLatePenalties,
-        CheckCellMetadata,
-    ]
-
-
-def _reset_scores(classroom: Classroom, assignment: Assignment, slug: str, student: str) -> None:
-    """Take back an earlier run's automatic scores and time; a teacher's scores and comments stay."""
-    from nbgrader.api import Gradebook, MissingEntry
-
-    with Gradebook(classroom.db_url, slug) as gradebook:
-        try:
-            submission = gradebook.find_submission(assignment.chapter.id, student)
-        except MissingEntry:
-            return
-        submission.timestamp = None
-        for notebook in submission.notebooks:
-            for grade in notebook.grades:
-                grade.auto_score = None
-        gradebook.db.commit()
+        write_whole(folder / "timestamp.txt", f"{claimed}\n", mode=READ_ONLY)
+    source = classroom.root / "source" / chapter_id
+    for path in source.rglob("*"):
+        if path.is_file() and path.suffix != ".ipynb":
+            write_whole(folder / path.relative_to(source), path.read_bytes(), mode=READ_ONLY)
