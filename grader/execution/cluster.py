@@ -128,22 +128,20 @@ def close_processes(client: Any) -> None:
     """End what waits for plans in the workers of a cluster that goes on running."""
     from grader.execution import tasks
 
-    with contextlib.suppress(Exception):
-        client.run(tasks.close, on_error="ignore")
+    # without a scheduler Dask would try to find it again
+    if client.status == "running":
+        with contextlib.suppress(Exception):
+            client.run(tasks.close, on_error="ignore")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Dask's own log: what concerns the teacher comes as an error of ours."""
+    """Without Dask's own log and warnings: what concerns the teacher comes as an error of ours."""
     import warnings
 
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            # differing versions are refused in our own words
-            warnings.filterwarnings("ignore", module="distributed")
-            yield
-    finally:
-        log.setLevel(before)
+    from distributed.utils import silence_logging_cmgr
+
+    with warnings.catch_warnings(), silence_logging_cmgr(logging.CRITICAL):
+        # differing versions are refused in our own words
+        warnings.filterwarnings("ignore", module="distributed")
+        yield

@@ -24,6 +24,8 @@ DEATHS_ALONE = 2
 """A plan put aside runs at the end, with nothing beside it. Now it is its own doing."""
 GONE_SECONDS = 300
 """For workers to come back when there are none left."""
+RECONNECT_SECONDS = 30
+"""For a scheduler to come back."""
 BEAT = 1.0
 """Seconds between two looks at the cluster while nothing comes back."""
 
@@ -96,6 +98,8 @@ class Dispatch:
         now = time.monotonic()
         if now < self.next_look:
             return
+        if not self._is_connected():
+            raise _scheduler_lost()
         try:
             self.workers = set(self.client.nthreads()) - self.unfit.keys()
         except (OSError, TimeoutError) as error:
@@ -178,7 +182,7 @@ class Dispatch:
         try:
             result: Outcome | tasks.Declined = future.result()
         except FutureCancelledError as error:
-            if self.client.status != "running":
+            if not self._is_connected():
                 raise _scheduler_lost() from error
             return None
         except KilledWorker as error:
@@ -192,6 +196,13 @@ class Dispatch:
         if isinstance(result, Outcome) and TROUBLE in result.notes:
             sent.deaths += 1
         return result
+
+    def _is_connected(self) -> bool:
+        """Whether there is a scheduler; Dask by itself looks for one that was lost."""
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        while self.client.status == "connecting" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return bool(self.client.status == "running")
 
 
 def _scheduler_lost() -> EnvironmentProblem:

@@ -1,10 +1,13 @@
 """Many plans: each gets its own outcome, whatever happens to its neighbours or to a worker."""
 
+import gc
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,23 +50,31 @@ def test_trouble_of_the_graders_own_is_a_note_and_the_next_plan_goes_on(
 @pytest.mark.slow
 def test_on_a_local_cluster_with_few_plans_in_flight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    taken = done = most = 0
+    taken = done = most = kept = 0
+    seen: list[Any] = []
 
     def plans() -> Iterator[Plan]:
         nonlocal taken, most
         for number in range(12):
             taken += 1
             most = max(most, taken - done)
-            yield plan(number, "import os; os._exit(1)" if number == 3 else None)
+            fresh = plan(number, "import os; os._exit(1)" if number == 3 else None)
+            seen.append(weakref.ref(fresh))
+            yield fresh
+            del fresh
 
-    outcomes = {}
+    words = {}
     for number, outcome in execute_all(plans(), workers=2, sandbox=ISOLATED):
         done += 1
-        outcomes[number] = outcome
-    assert sorted(outcomes) == list(range(12))
-    assert all(said(outcomes[n]) == str(n) for n in range(12) if n != 3)
-    assert "ended the process" in outcomes[3].notes["a"]
-    assert most <= 5
+        words[number] = outcome.notes.get("a") or said(outcome)
+        seen.append(weakref.ref(outcome))
+        gc.collect()
+        kept = max(kept, sum(each() is not None for each in seen))
+    assert sorted(words) == list(range(12))
+    assert all(words[n] == str(n) for n in range(12) if n != 3)
+    assert "ended the process" in words[3]
+    assert most <= 5, "plans drawn and not yet answered"
+    assert kept <= 8, "plans and outcomes that are still in memory"
     assert list(tmp_path.iterdir()) == []
 
 
