@@ -10,7 +10,6 @@ probe. Lines out, a letter and JSON: `S` started, `C` a finished cell; and with 
 of the case before the JSON, `A` an encoded answer, `E` a probe that raised.
 """
 
-import base64
 import contextlib
 import importlib.util
 import json
@@ -22,6 +21,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+SEEDED = {"numpy.random": ("seed", 2**32), "torch": ("manual_seed", 2**63)}
+"""By module, the function that seeds its generator, and the seeds that it takes."""
 
 
 class TimeLimit(BaseException):
@@ -69,20 +71,25 @@ def limit(settings: dict[str, Any]) -> None:
         resource.setrlimit(number, (value, value))
 
 
-def settle(settings: dict[str, Any]) -> None:
-    """Lay out the writable folder; leave on the path the library slice and what is installed with Python."""
+def lay_out(settings: dict[str, Any]) -> None:
+    """Lay out the writable folder."""
     scratch = pathlib.Path(settings["scratch"])
-    for name in ("work", "home", "tmp", "library"):
-        (scratch / name).mkdir(exist_ok=True)
-    for relative, data in settings["files"]:
-        path = scratch / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(data))
+    fonts = pathlib.Path(settings["library"]) / ".matplotlib"
+    for name in ("work", "home/.ipython", "home/.matplotlib", "tmp"):
+        (scratch / name).mkdir(parents=True, exist_ok=True)
+    if fonts.is_dir():
+        # matplotlib's list of fonts takes seconds to make in a new home
+        for path in fonts.iterdir():
+            (scratch / "home/.matplotlib" / path.name).symlink_to(path)
     os.chdir(scratch / "work")
+
+
+def narrow_path(settings: dict[str, Any]) -> None:
+    """Leave on the path the library slice and what is installed with Python."""
     # an editable install would lead around the slice to the whole library
     sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
     installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
-    sys.path[:] = [str(scratch / "library"), *installed]
+    sys.path[:] = [settings["library"], *installed]
     for name in [name for name in sys.modules if name.partition(".")[0] in settings["packages"]]:
         del sys.modules[name]
 
@@ -90,10 +97,16 @@ def settle(settings: dict[str, Any]) -> None:
 def seed_everything(seed: int) -> None:
     """Seed the generators of the modules that are loaded."""
     random.seed(seed)
-    for name, function, largest in (("numpy.random", "seed", 2**32), ("torch", "manual_seed", 2**63)):
-        # a module whose import has failed or is going on has no such function
-        if hasattr(sys.modules.get(name), function):
-            getattr(sys.modules[name], function)(seed % largest)
+    for name in SEEDED:
+        seed_module(name, seed)
+
+
+def seed_module(name: str, seed: int) -> None:
+    """Seed the generator of one module, if it is there."""
+    function, largest = SEEDED[name]
+    # a module whose import has failed or is going on has no such function
+    if hasattr(sys.modules.get(name), function):
+        getattr(sys.modules[name], function)(seed % largest)
 
 
 class SeedOnImport:
@@ -101,7 +114,7 @@ class SeedOnImport:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.waiting = {"numpy.random", "torch"}
+        self.waiting = set(SEEDED) - set(sys.modules)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Find the module as usual, and seed after it has run."""
@@ -115,7 +128,7 @@ class SeedOnImport:
 
         def run_and_seed(module: Any) -> None:
             run(module)
-            seed_everything(self.seed)
+            seed_module(name, self.seed)
 
         spec.loader.exec_module = run_and_seed  # type: ignore[method-assign]
         return spec
@@ -141,8 +154,7 @@ class Session:
     """One submission in this process."""
 
     def __init__(self, settings: dict[str, Any], wire: Any, shell: Any, outputs: Any, report: Report) -> None:
-        self.settings, self.wire, self.outputs, self.report = settings, wire, outputs, report
-        self.shell = shell.start_shell(outputs)
+        self.settings, self.wire, self.shell, self.outputs, self.report = settings, wire, shell, outputs, report
         self.remembered: dict[str, dict[str, Any]] = {}
 
     def run_cell(self, cell: dict[str, Any]) -> None:
@@ -199,21 +211,26 @@ def describe(error: BaseException) -> list[str]:
         return [type(error).__name__[:100], ""]
 
 
-def main(feed: Any, wire: Any, shell: Any) -> None:
+def main(feed: Any, wire: Any, shell: Any, ready: Any = None) -> None:
     """Run until the host closes the feed.
 
     Args:
         feed: the binary file that the host's lines come from.
         wire: the module `grader.wire`.
         shell: the module `grader.execution.shell`.
+        ready: in a process that was forked from one with modules and path in place, its shell.
     """
     report = Report()
     settings = json.loads(feed.readline())
     limit(settings)
-    settle(settings)
+    lay_out(settings)
+    if ready is None:
+        narrow_path(settings)
     outputs = shell.Outputs(settings["output_bytes"])
     cells = json.loads(feed.readline())
-    session = Session(settings, wire, shell, outputs, report)
+    ready = ready or shell.make_shell()
+    shell.connect(ready, outputs)
+    session = Session(settings, wire, ready, outputs, report)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     outputs.redirect()

@@ -5,15 +5,16 @@ started again without that cell, or goes on with the next exercise. Nothing that
 here.
 """
 
-import base64
-import functools
+import contextlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from grader import wire
+from grader.errors import EnvironmentProblem
+from grader.execution import starting
 from grader.execution.box import Box, StoppedError
 from grader.execution.outputs import MalformedError, cleaned, text
 from grader.execution.plan import Outcome, Plan, PlanCell, ProbeCall
@@ -21,6 +22,10 @@ from grader.hidden import Raised
 
 MAX_STARTS = 12
 """Of one submission: enough for every exercise of a chapter to crash once."""
+MAX_LOST = 3
+"""Starts more for a submission whose process was ended from outside, which is not its doing."""
+
+close = starting.close
 
 
 @dataclass
@@ -32,7 +37,10 @@ class _Progress:
     outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     answers: dict[str, list[Any | Raised]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
     skipped: set[int] = field(default_factory=set)
+    tried_again: set[str] = field(default_factory=set)
+    lost: int = 0
     probed: int = 0
     output_bytes: int = 0
 
@@ -46,8 +54,15 @@ def execute(plan: Plan, sandbox: bool = True) -> Outcome:
     began = time.monotonic()
     progress = _Progress(plan, began + plan.budget.total_seconds)
     cpu_seconds = peak_mb = 0.0
-    for _ in range(MAX_STARTS):
-        with Box(plan.budget, sandbox, plan.library.packages) as box:
+    starts, remarks = list[str](), list[str]()
+    while len(starts) < MAX_STARTS + progress.lost + len(progress.tried_again):
+        before = time.monotonic()
+        box, remark = starting.start(plan, sandbox, _cells(progress), warm=progress.lost < MAX_LOST)
+        with box:
+            # no student's code has run in this time
+            progress.deadline += time.monotonic() - before
+            starts.append(box.process.start)
+            remarks += [remark] if remark and remark not in remarks else []
             done = _run_once(progress, box)
         cpu_seconds += box.cpu_seconds
         peak_mb = max(peak_mb, box.peak_mb)
@@ -60,33 +75,78 @@ def execute(plan: Plan, sandbox: bool = True) -> Outcome:
         seconds=time.monotonic() - began,
         cpu_seconds=cpu_seconds,
         peak_mb=peak_mb,
+        spent=progress.spent,
         isolation="bubblewrap" if sandbox else "none",
+        start="cold" if "cold" in starts else "warm",
+        remark="; ".join(remarks),
     )
 
 
 def _run_once(progress: _Progress, box: Box) -> bool:
-    """Start a process and go as far as it lives. True when there is nothing left to do."""
-    plan = progress.plan
-    box.start(_settings(plan, box.scratch), _cells(progress))
+    """Go as far as the process lives. True when there is nothing left to do."""
+    plan, began = progress.plan, time.monotonic()
     for number, cell in enumerate(plan.cells):
         if number in progress.skipped:
             continue
         try:
-            _receive_cell(progress, box, number, cell)
+            with _timed(progress, cell.exercise):
+                _receive_cell(progress, box, number, cell)
         except StoppedError as stopped:
+            if _deserves_another_try(progress, f"cell {number}", stopped, began):
+                return False
             progress.skipped.add(number)
             progress.outputs.setdefault(cell.id, [])
             return _stop(progress, cell.id, f"cell {cell.exercise or cell.id}", stopped, plan.budget.cell_seconds)
     while progress.probed < len(plan.probes):
         probe = plan.probes[progress.probed]
-        progress.probed += 1
         try:
-            _ask(progress, box, progress.probed - 1, probe)
+            with _timed(progress, probe.exercise):
+                answers = list[Any | Raised]()
+                _ask(progress, box, progress.probed, probe, answers)
         except StoppedError as stopped:
-            answers = progress.answers.setdefault(probe.exercise, [])
+            if _deserves_another_try(progress, f"probe {progress.probed}", stopped, began):
+                return False
             words = _words(f"the check of {probe.exercise}", stopped, plan.budget.check_seconds)
-            answers.append(Raised("Stopped", words))
+            progress.answers[probe.exercise] = [*answers, Raised("Stopped", words)]
+            progress.probed += 1
             return _stop(progress, probe.exercise, f"the check of {probe.exercise}", stopped, plan.budget.check_seconds)
+        progress.answers[probe.exercise] = answers
+        progress.probed += 1
+    return True
+
+
+@contextlib.contextmanager
+def _timed(progress: _Progress, exercise: str | None) -> Iterator[None]:
+    """Count the time as this exercise's."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        if exercise is not None:
+            progress.spent[exercise] = progress.spent.get(exercise, 0.0) + time.monotonic() - began
+
+
+def _deserves_another_try(progress: _Progress, place: str, stopped: StoppedError, began: float) -> bool:
+    """Whether the process may have been ended from outside: then the same cell or probe is run once more.
+
+    A student's code that kills its own process looks the same as an operator or the kernel that kills it, so
+    each place is given one more try, and what ends there twice is its own doing.
+    """
+    ending = stopped.ending
+    if ending is None or not ending.perhaps_from_outside or time.monotonic() > progress.deadline:
+        return False
+    if ending.from_outside:
+        if progress.lost > MAX_LOST:
+            raise EnvironmentProblem(
+                f"the process of {progress.plan.name} was ended from outside {progress.lost} times",
+                "see what kills processes on this machine (its memory may have run out), then grade again",
+            )
+        progress.lost += 1
+    elif place in progress.tried_again:
+        return False
+    if not progress.tried_again:
+        progress.deadline += time.monotonic() - began
+    progress.tried_again.add(place)
     return True
 
 
@@ -104,22 +164,6 @@ def _words(what: str, stopped: StoppedError, seconds: float) -> str:
     if reason == "ran out of time":
         return f"{what} ran longer than {seconds:g} s and was stopped"
     return f"{what} {reason}" if reason.startswith("ended") else f"{what} {reason} and was stopped"
-
-
-def _settings(plan: Plan, scratch: str) -> dict[str, Any]:
-    budget = plan.budget
-    sources = [cell.source.encode() for cell in plan.cells]
-    files = [(f"library/{path}", data) for path, data in plan.library.files]
-    if any(b"matplotlib" in source for source in [*sources, *(data for _, data in plan.library.files)]):
-        files += [(f"home/.matplotlib/{name}", data) for name, data in font_list()]
-    return {
-        "seed": plan.seed,
-        "cell_seconds": budget.cell_seconds,
-        "check_seconds": budget.check_seconds,
-        "output_bytes": budget.output_kb << 10,
-        "packages": plan.library.packages,
-        "files": [(path, base64.b64encode(data).decode()) for path, data in files],
-    }
 
 
 def _cells(progress: _Progress) -> list[dict[str, Any]]:
@@ -157,9 +201,8 @@ def _receive_cell(progress: _Progress, box: Box, number: int, cell: PlanCell) ->
         )
 
 
-def _ask(progress: _Progress, box: Box, number: int, probe: ProbeCall) -> None:
+def _ask(progress: _Progress, box: Box, number: int, probe: ProbeCall, answers: list[Any | Raised]) -> None:
     """Send one exercise's probe and take its answers as they come, so that those before a crash are kept."""
-    answers = progress.answers.setdefault(probe.exercise, [])
     deadline = _grace(progress, progress.plan.budget.check_seconds)
     inputs = [data.decode() for data in probe.inputs]
     request = {"number": number, "exercise": probe.exercise, "uses": probe.uses, "source": probe.source}
@@ -182,14 +225,3 @@ def _answer(kind: bytes, data: bytes) -> Any | Raised:
         return Raised("WireFormatError", str(error))
     except (ValueError, TypeError, RecursionError, MalformedError):
         return Raised("WireFormatError", "the answer is not well formed")
-
-
-@functools.cache
-def font_list() -> tuple[tuple[str, bytes], ...]:
-    """matplotlib's list of fonts, made once here instead of in every new home, where it takes seconds."""
-    import matplotlib.font_manager
-
-    folder = Path(matplotlib.get_cachedir())
-    version = matplotlib.font_manager.FontManager.__version__
-    path = folder / f"fontlist-v{version}.json"
-    return ((path.name, path.read_bytes()),) if path.is_file() else ()

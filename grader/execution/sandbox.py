@@ -23,7 +23,9 @@ from grader.errors import EnvironmentProblem
 from grader.execution.syscalls import filter_program
 
 SCRATCH = "/submission"
-"""The writable folder inside, in memory: work, home, tmp and library lie in it."""
+"""The writable folder inside, in memory: work, home and tmp lie in it."""
+LIBRARY = "/library"
+"""The library slice inside, read-only."""
 
 REMEDY = (
     "install it with `apt-get install bubblewrap` and allow it to make namespaces, or pass --no-sandbox, "
@@ -99,6 +101,8 @@ def command(
     size_mb: int,
     packages: Iterable[str] = (),
     filters: tuple[int, ...] = (),
+    library: Path | None = None,
+    for_server: bool = False,
 ) -> list[str]:
     """The command that runs `program` in a new sandbox.
 
@@ -109,44 +113,42 @@ def command(
         filters: from `system_call_filter`; the process that runs the command inherits them.
         packages: packages that must not be seen where they are installed beside Python's own: the whole
             library.
+        library: the folder to show as the library slice.
+        for_server: for the fork server, which runs no student's code: it may make namespaces, sees the machine's
+            /proc, without which the kernel lets it mount no other, and does not die with the thread that started it.
     """
     size = ["--size", str(size_mb << 20)]
     words = [bubblewrap.program, "--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    words += [
-        "--unshare-cgroup-try",
-        "--die-with-parent",
-        "--new-session",
-        "--clearenv",
-        "--hostname",
-        "sandbox",
-    ]
-    words += _mounts(packages, size)
-    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", *size, "--tmpfs", "/dev/shm"]
+    words += ["--unshare-cgroup-try", "--new-session", "--clearenv", "--hostname", "sandbox"]
+    words += mounts(packages, size)
+    words += ["--bind", "/proc", "/proc"] if for_server else ["--die-with-parent", "--proc", "/proc"]
+    words += ["--dev", "/dev", "--perms", "1777", *size, "--tmpfs", "/dev/shm"]
     words += ["--perms", "0777", *size, "--tmpfs", SCRATCH]
+    words += ["--perms", "0755", "--dir", LIBRARY] if library is None else ["--ro-bind", str(library), LIBRARY]
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH]
     for number in filters:
         words += ["--seccomp", str(number)]
     for name, value in environment(SCRATCH).items():
         words += ["--setenv", name, value]
     if not bubblewrap.as_root:
-        return [*words, "--unshare-user", "--disable-userns", "--", *program]
+        return [*words, "--unshare-user", *([] if for_server else ["--disable-userns"]), "--", *program]
     user = str(_free_user())
-    words += [
-        "--cap-drop",
-        "ALL",
-        "--cap-add",
-        "CAP_SETUID",
-        "--cap-add",
-        "CAP_SETGID",
-        "--cap-add",
-        "CAP_SETPCAP",
-    ]
+    words += ["--cap-drop", "ALL"]
+    for capability in ("SETUID", "SETGID", "SETPCAP"):
+        words += ["--cap-add", f"CAP_{capability}"]
     drop = [shutil.which("setpriv") or "setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
     return [*words, "--", *drop, "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", *program]
 
 
-def _mounts(packages: Iterable[str], size: list[str]) -> list[str]:
-    """What is mounted read-only, parents first; empty folders cover what must not show through."""
+def shown_below_tmp(packages: Iterable[str] = ()) -> list[str]:
+    """Folders below /tmp that a sandbox shows, such as a Python that was installed there."""
+    tmp = Path("/tmp")
+    paths = [path for path in _shown(packages, []) if path != tmp and path.is_relative_to(tmp)]
+    return [str(path) for path in paths if not any(path != other and path.is_relative_to(other) for other in paths)]
+
+
+def _shown(packages: Iterable[str], size: list[str]) -> dict[Path, list[str]]:
+    """By path, the words that mount what is shown there or an empty folder over what must not be."""
     shown: dict[Path, list[str]] = {}
     for text in SYSTEM:
         path = Path(text)
@@ -160,11 +162,16 @@ def _mounts(packages: Iterable[str], size: list[str]) -> list[str]:
         # under its real name too: a virtual environment's links may lead through either
         for path in (Path(text), Path(text).resolve()):
             shown[path] = ["--ro-bind", str(path.resolve()), str(path)]
-    emptied = [path for path in _private(packages) if path not in shown and _is_inside(path, shown)]
-    for path in emptied:
+    for path in [path for path in _private(packages) if path not in shown and _is_inside(path, shown)]:
         shown[path] = ["--tmpfs", str(path)]
     # a folder in memory of its own rather than a link: Python may be installed below it
     shown[Path("/tmp")] = ["--perms", "1777", *size, "--tmpfs", "/tmp"]
+    return shown
+
+
+def mounts(packages: Iterable[str], size: list[str]) -> list[str]:
+    """What is mounted read-only, parents first; empty folders cover what must not show through."""
+    shown = _shown(packages, size)
     words: list[str] = []
     for path in sorted(shown, key=lambda path: len(path.parts)):
         above = [parent for parent in path.parents if parent in shown]
@@ -173,8 +180,9 @@ def _mounts(packages: Iterable[str], size: list[str]) -> list[str]:
             for parent in reversed(path.parents[: path.parents.index(above[0]) if above else -1]):
                 words += ["--perms", "0755", "--dir", str(parent)]
         words += shown[path]
-    for path in emptied:
-        words += ["--remount-ro", str(path)]
+    for path, mounting in shown.items():
+        if mounting[0] == "--tmpfs":
+            words += ["--remount-ro", str(path)]
     return words
 
 

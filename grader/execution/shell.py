@@ -244,17 +244,22 @@ def no_input(*_: Any, **__: Any) -> str:
     raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
 
 
-def start_shell(outputs: Outputs) -> NotebookShell:
-    """Start the shell, with no profile, configuration, start-up or history file, whatever lies around."""
+def make_shell() -> NotebookShell:
+    """A shell with no profile, configuration, start-up or history file, whatever lies around."""
     import builtins
     import getpass
-    import sys
 
     config = Config()
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"
-    NotebookShell.captured = outputs
-    sys.stdout, sys.stderr = Stream(outputs, "stdout", 1), Stream(outputs, "stderr", 2)
     builtins.input = getpass.getpass = no_input
     shell: NotebookShell = NotebookShell.instance(config=config)
     return shell
+
+
+def connect(shell: NotebookShell, outputs: Outputs) -> None:
+    """Let a shell's outputs and the standard streams go to `outputs`."""
+    import sys
+
+    NotebookShell.captured = outputs
+    sys.stdout, sys.stderr = Stream(outputs, "stdout", 1), Stream(outputs, "stderr", 2)

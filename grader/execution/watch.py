@@ -18,18 +18,21 @@ class Usage:
     pids: tuple[int, ...]
 
 
-def usage(root: int) -> Usage:
-    """What `root` and all below it use. In a process namespace, orphans stay below its first process."""
+def usage(root: int, apart: int = 0) -> Usage:
+    """What `root` and all below it use; without the memory of the first `apart` of them.
+
+    In a process namespace, orphans stay below its first process.
+    """
     pages = ticks = threads = 0
     pids = tree(root)
-    for pid in pids:
+    for number, pid in enumerate(pids):
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (OSError, UnicodeDecodeError):
             continue
         ticks += sum(int(field) for field in fields[11:15])
         threads += int(fields[17])
-        pages += int(fields[21])
+        pages += int(fields[21]) if number >= apart else 0
     return Usage(pages * PAGE / 2**20, ticks / TICK, threads, tuple(pids))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,10 +14,11 @@ from grader import wire
 from grader.course import Budget
 from grader.execution.plan import Library, Outcome, Plan, PlanCell, ProbeCall
 from grader.execution.run import execute
+from grader.execution.watch import tree
 
 BANK = tomllib.loads((Path(__file__).parent / "bank.toml").read_text(encoding="utf-8"))
 SMALL = Budget(
-    cell_seconds=0.7,
+    cell_seconds=10,
     check_seconds=0.7,
     total_seconds=30,
     memory_mb=700,
@@ -24,6 +26,8 @@ SMALL = Budget(
     files_mb=32,
     output_kb=64,
 )
+SERVER_ALONE = 3
+"""Processes of a fork server that waits: bubblewrap, the first process of its sandbox, and itself."""
 Submit = Callable[..., Outcome]
 
 
@@ -48,17 +52,21 @@ def probe_of(name: str, argument: str = "inputs['x']") -> ProbeCall:
 
 
 @pytest.fixture
-def submit() -> Submit:
-    """Execute `double`, then the hostile cells, then `triple`; probe both. Keywords change the budget."""
+def submit(request: pytest.FixtureRequest) -> Submit:
+    """Execute `double`, then the hostile cells, then `triple`; probe both. Keywords change the budget.
+
+    Cells of the bank have little time, for many of them would use any.
+    """
     if not shutil.which("bwrap"):
         pytest.skip("needs bubblewrap")
+    usual = replace(SMALL, cell_seconds=0.7) if request.node.get_closest_marker("bank") else SMALL
 
     def run(*sources: str, library: dict[str, bytes] | None = None, **budget: float) -> Outcome:
         hostile = tuple(PlanCell(f"hostile-{number}", source) for number, source in enumerate(sources))
         cells = (good_answer("double", 2), *hostile, good_answer("triple", 3))
         probes = (probe_of("double"), probe_of("triple"))
         files = tuple((library or {}).items())
-        return execute(Plan("hostile", cells, probes, Library(files), replace(SMALL, **budget)))
+        return execute(Plan("hostile", cells, probes, Library(files), replace(usual, **budget)))
 
     return run
 
@@ -79,12 +87,21 @@ def answer_with() -> Submit:
 
 @pytest.fixture(autouse=True)
 def nothing_remains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No submission leaves a process or a file behind."""
+    """No submission leaves a process or a file behind; all that stays are fork servers, and the libraries."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("grader.execution.shelf.PARENT", str(tmp_path.parent))
     yield
     assert list(tmp_path.iterdir()) == []
+    until = time.monotonic() + 10
+    while too_many := [pids for pids in sandboxes() if len(pids) > SERVER_ALONE]:
+        assert time.monotonic() < until, too_many
+        time.sleep(0.01)
+
+
+def sandboxes() -> list[list[int]]:
+    """The processes of each sandbox that this process has started."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    assert [pid for pid in children if "bwrap" in Path(f"/proc/{pid}/cmdline").read_text()] == []
+    return [tree(int(pid)) for pid in children if "bwrap" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ os.wait()
 
 
 def test_an_endless_loop_is_interrupted_and_the_names_stay(submit: Callable, shown: Callable) -> None:
-    outcome = submit("kept = 1\nwhile True: pass", "print(kept)")
+    outcome = submit("kept = 1\nwhile True: pass", "print(kept)", cell_seconds=0.7)
     assert outcome.notes == {"hostile-0": "cell hostile-0 ran longer than 0.7 s and was stopped"}
     assert shown(outcome, "hostile-1").strip() == "1"
     assert "inside" not in str(outcome.outputs["hostile-0"])
@@ -65,7 +65,7 @@ def test_a_memory_bomb_of_many_processes_is_named(submit: Callable) -> None:
 
 def test_loops_in_every_cell_end_with_the_time_of_the_submission(submit: Callable) -> None:
     loop = "import signal; signal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
-    outcome = submit(*[loop] * 10, total_seconds=5)
+    outcome = submit(*[loop] * 10, cell_seconds=0.7, total_seconds=5)
     assert outcome.seconds < 8
     assert any("had used its 5 s" in note for note in outcome.notes.values())
 

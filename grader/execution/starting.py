@@ -1,0 +1,64 @@
+"""How a submission's process comes about: a fork of a warm server where that can be, else one from nothing."""
+
+import atexit
+from typing import Any
+
+from grader.errors import EnvironmentProblem
+from grader.execution import shelf
+from grader.execution.box import Box
+from grader.execution.cold import ColdProcess
+from grader.execution.plan import Plan
+from grader.execution.pool import pool
+from grader.execution.process import Process
+from grader.execution.sandbox import find_bubblewrap
+from grader.execution.warm import WarmProblem
+
+TRIES = 2
+"""Servers that may fail one submission before it starts cold."""
+
+
+def start(plan: Plan, sandbox: bool, cells: list[dict[str, Any]], warm: bool = True) -> tuple[Box, str]:
+    """A process in which the student's code is about to run; and a remark where it is not as usual.
+
+    Raises:
+        EnvironmentProblem: when there is no working bubblewrap, or no process can be started at all.
+    """
+    remark = "" if warm else "forks were ended from outside"
+    if sandbox:
+        find_bubblewrap()
+    for _ in range(TRIES if sandbox and warm else 0):
+        try:
+            return _begin(plan, pool.fork(plan), cells), ""
+        except (WarmProblem, EnvironmentProblem) as problem:
+            remark = str(problem)
+    return _begin(plan, ColdProcess(plan, sandbox), cells), f"started cold: {remark}" if remark else ""
+
+
+def _begin(plan: Plan, process: Process, cells: list[dict[str, Any]]) -> Box:
+    box = Box(plan.budget, process)
+    try:
+        box.start(_settings(plan), cells)
+    except BaseException:
+        box.close()
+        raise
+    return box
+
+
+def _settings(plan: Plan) -> dict[str, Any]:
+    budget = plan.budget
+    return {
+        "seed": plan.seed,
+        "cell_seconds": budget.cell_seconds,
+        "check_seconds": budget.check_seconds,
+        "output_bytes": budget.output_kb << 10,
+        "packages": plan.library.packages,
+    }
+
+
+def close() -> None:
+    """End what is kept ready for further submissions. The next one starts it again."""
+    pool.close()
+    shelf.clear()
+
+
+atexit.register(close)
