@@ -1,0 +1,49 @@
+"""Small classes for the reports."""
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.grading.classroom import programs_on_path
+from grader.teaching.report import ClassReport, Column, Row
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_question_to_alembic() -> Iterator[None]:
+    """nbgrader starts the program alembic for each new gradebook, to be told the same version each time."""
+    import nbgrader.api
+
+    with pytest.MonkeyPatch.context() as patch:
+        programs_on_path()
+        patch.setattr(nbgrader.api, "get_alembic_version", functools.cache(nbgrader.api.get_alembic_version))
+        yield
+
+
+@pytest.fixture
+def report_of() -> Callable[..., ClassReport]:
+    """A report from rows of points in columns of 2 and 3 points; None waits for a person, a row may be short."""
+
+    def make(*rows: tuple[Any, ...], names: tuple[str, ...] = ()) -> ClassReport:
+        columns = (Column("a-checks", "1.1 First", 2.0), Column("b-checks", "1.2 Second", 3.0))
+        made = [
+            Row(
+                names[place] if names else f"s{place:03}",
+                dict(zip(("a-checks", "b-checks"), points, strict=False)),
+                waiting=points.count(None),
+            )
+            for place, points in enumerate(rows)
+        ]
+        return ClassReport("A chapter", columns, tuple(made))
+
+    return make
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty class folder."""
+    root = tmp_path / "class"
+    root.mkdir()
+    return root
