@@ -27,6 +27,8 @@ class LooseCell:
     source: str
     grade_id: str = ""
     cell_id: str = ""
+    mended: str = ""
+    """What was done to it, as a clause that begins with a verb; empty for a cell as it was read."""
 
     @functools.cached_property
     def defines(self) -> frozenset[str]:

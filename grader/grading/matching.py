@@ -97,25 +97,6 @@ def choose_answer(slot: Slot, slots: Sequence[Slot], cells: Sequence[LooseCell],
     return None if best is None else best[1]
 
 
-def source_of(slot: Slot, chosen: int, cells: Sequence[LooseCell]) -> str:
-    """The chosen cell's source, joined with what a split cut off it.
-
-    A cell cut in two keeps its grade id in both parts, or leaves an indented rest; the first part alone
-    does not parse.
-    """
-    source = cells[chosen].source
-    if not slot.code or parses(source):
-        return source
-    joined = source
-    for cell in cells[chosen + 1 : chosen + 6]:
-        if not (cell.grade_id == slot.label or cell.source.startswith((" ", "\t"))):
-            break
-        joined = f"{joined.rstrip()}\n{cell.source}"
-        if parses(joined):
-            return joined
-    return source
-
-
 def parses(source: str) -> bool:
     """Whether a source is Python as it stands."""
     import ast

@@ -12,7 +12,8 @@ from typing import Any
 
 from grader.grading.extras import place_extras
 from grader.grading.loose import LooseCell, bare
-from grader.grading.matching import Slot, choose_answer, match_given_cells, slots_of, source_of
+from grader.grading.matching import Slot, choose_answer, match_given_cells, slots_of
+from grader.grading.mending import mended
 
 
 @dataclass
@@ -39,6 +40,7 @@ def rebuild(skeleton: Any, cells: Sequence[LooseCell]) -> Prepared:
     """
     notebook = copy.deepcopy(skeleton)
     slots = slots_of(notebook)
+    cells = mended(cells, slots)
     prepared = Prepared(notebook)
     taken = match_given_cells(slots, cells)
     answers: dict[int, int] = {}
@@ -47,7 +49,7 @@ def rebuild(skeleton: Any, cells: Sequence[LooseCell]) -> Prepared:
             chosen = choose_answer(slot, slots, cells, taken)
             if chosen is not None:
                 answers[slot.index] = chosen
-            source = slot.source if chosen is None else source_of(slot, chosen, cells)
+            source = slot.source if chosen is None else cells[chosen].source
             notebook.cells[slot.index].source = source
             if slot.role == "answer":
                 prepared.answers[slot.label] = source
@@ -69,8 +71,8 @@ def _note_answer(slot: Slot, chosen: int | None, cells: Sequence[LooseCell], pre
         prepared.repairs.append(f"The answer cell of {slot.label} had lost its label; it was found by what it defines.")
     elif slot.code and cell.kind != "code":
         prepared.repairs.append(f"The answer cell of {slot.label} was no code cell any more; it was read as code.")
-    if slot.code and prepared.notebook.cells[slot.index].source != cell.source:
-        prepared.repairs.append(f"The answer cell of {slot.label} had been split; its parts were joined.")
+    if cell.mended:
+        prepared.repairs.append(f"The answer cell of {slot.label} {cell.mended}.")
 
 
 def _note_checks(slots: Sequence[Slot], cells: Sequence[LooseCell], taken: dict[int, int], prepared: Prepared) -> None:
