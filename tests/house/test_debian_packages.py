@@ -16,6 +16,9 @@ def machine(tmp_path, repository):
     folder = tmp_path / "bin"
     folder.mkdir()
     calls = tmp_path / "calls"
+    servers = tmp_path / "postgresql"
+    (servers / "15" / "bin").mkdir(parents=True)
+    (servers / "15" / "bin" / "postgres").touch()
 
     def program(name, text):
         path = folder / name
@@ -25,7 +28,7 @@ def machine(tmp_path, repository):
     program("ldconfig", "echo libatomic.so.1")
     program("env", f'exec {shutil.which("env")} "$@"')
 
-    def run(programs, uid, katex=True):
+    def run(programs, uid, katex=True, postgresql=True, **environment):
         for name in programs:
             program(name, f'echo {name} "$@" >> {calls}')
         program("id", f"echo {uid}")
@@ -36,7 +39,9 @@ def machine(tmp_path, repository):
                 "PYTHON": sys.executable,
                 "LDCONFIG": str(folder / "ldconfig"),
                 "KATEX": "/dev/null" if katex else "/nowhere",
+                "POSTGRESQL": str(servers if postgresql else tmp_path / "nowhere"),
                 "HOME": os.environ.get("HOME", "/"),
+                **environment,
             },
             capture_output=True,
             text=True,
@@ -87,3 +92,14 @@ def test_the_formulas_package_is_asked_for_where_its_file_is_missing(machine):
     done, calls = machine(["bwrap", "node", "chromium", "apt-get"], uid=0, katex=False)
     assert done.returncode == 0, done.stderr
     assert calls[-1] == "apt-get install -y --no-install-recommends libjs-katex -qq"
+
+
+def test_the_database_server_of_the_tests_is_asked_for_unless_it_is_there_or_not_wanted(machine):
+    rest = ["bwrap", "node", "chromium", "apt-get"]
+    done, calls = machine(rest, uid=0, postgresql=False, SKIP_POSTGRESQL="1")
+    assert (done.returncode, calls) == (0, [])
+    done, calls = machine(rest, uid=0, postgresql=False)
+    assert done.returncode == 0, done.stderr
+    assert calls[-1] == "apt-get install -y --no-install-recommends postgresql -qq"
+    done, calls = machine([*rest, "postgres"], uid=0, postgresql=False)
+    assert len(calls) == 2
