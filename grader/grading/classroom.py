@@ -41,6 +41,19 @@ c.CourseDirectory.db_url = {db}
 c.CourseDirectory.feedback_directory = "feedback_nbgrader"
 c.Exchange.root = str(Path(here) / "exchange")
 c.Execute.timeout = {seconds}
+# `nbgrader autograde` and formgrader's button run no student code outside a sandbox
+c.InCourse.course_root = {course!r}
+ours, theirs, notebooks = "grader.grading.preprocessor.", "nbgrader.preprocessors.", "nbconvert.preprocessors."
+c.Autograde.sanitize_preprocessors = [ours + "Rebuild"] + [
+    theirs + name
+    for name in ("ClearOutput", "DeduplicateIds", "OverwriteKernelspec", "OverwriteCells", "CheckCellMetadata")
+]
+c.Autograde.autograde_preprocessors = [
+    ours + "SandboxedExecute",
+    theirs + "IgnorePattern",
+    notebooks + "ClearMetadataPreprocessor",
+    *(theirs + name for name in ("LimitOutput", "SaveAutoGrades", "AssignLatePenalties", "CheckCellMetadata")),
+]
 c.ClearSolutions.code_stub = {{"python": {code_stub!r}}}
 c.ClearSolutions.text_stub = {text_stub!r}
 """
