@@ -17,9 +17,12 @@ COMMANDS = {
     "build": ("grader.authoring.commands", "Turn the sources into source notebooks and student notebooks."),
     "prove": ("grader.proving.commands", "Test the hidden checks with mistakes, alternatives and mutants."),
     "grade": ("grader.teaching.grade", "Grade a chapter of a class: sandbox, gradebook, feedback."),
+    "regrade": ("grader.teaching.regrade", "Show who gains and who loses by a changed check, and apply it."),
+    "replay": ("grader.teaching.replay", "Make a score again from its record, case by case."),
     "report": ("grader.teaching.commands", "Show a class per exercise: table, CSV, chart."),
     "book": ("grader.book.commands", "Build the static book and search it for leaked answers."),
     "release": ("grader.release.commands", "Make the bundle that students get: folder and zip."),
+    "leaks": ("grader.release.commands", "Search bundles, class folders and sites for what must stay hidden."),
     "demo": (
         "grader.demo.commands",
         "Make a small class of good, damaged and hostile submissions, and grade it.",

@@ -70,6 +70,10 @@ class _Reader:
 
     def read(self, data: bytes, form: str, depth: int) -> Iterator[Reading]:
         packed = depth < DEPTH
+        archive = zipfile.is_zipfile(io.BytesIO(data))
+        if archive and depth:
+            # its members first: what is found there has a name and a line, and need not be packed
+            yield from self._deeper(self._members(data), form, depth)
         # without control characters: the pixels of an image are then no longer text, and UTF-16 is
         text = CONTROL.sub("", data.decode("utf-8", errors="ignore"))
         yield Reading(form, text, packed)
@@ -80,18 +84,18 @@ class _Reader:
             bare = TAG.sub(lambda tag: "\n" * tag[0].count("\n"), text)
             if bare != text:
                 yield Reading(f"{form}, inside markup", html.unescape(bare), packed)
-        if depth:
-            for inner_form, inner in self._inside(data):
-                self.left -= len(inner)
-                if self.left < 0:
-                    self.unread = f"more than {MAX_UNPACKED >> 20} MB are packed inside"
-                    return
-                yield from self.read(inner, inner_form if form == AS_IT_IS else f"{form}, {inner_form}", depth - 1)
+        if depth and not archive:
+            yield from self._deeper(self._inside(data), form, depth)
+
+    def _deeper(self, parts: Iterator[tuple[str, bytes]], form: str, depth: int) -> Iterator[Reading]:
+        for inner_form, inner in parts:
+            self.left -= len(inner)
+            if self.left < 0:
+                self.unread = f"more than {MAX_UNPACKED >> 20} MB are packed inside"
+                return
+            yield from self.read(inner, inner_form if form == AS_IT_IS else f"{form}, {inner_form}", depth - 1)
 
     def _inside(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        if zipfile.is_zipfile(io.BytesIO(data)):
-            yield from self._members(data)
-            return
         for run in BASE64.finditer(data):
             body = run[0].rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
             # a run of a whole number of words plus one character cannot be base64: leave that character off

@@ -73,15 +73,32 @@ def is_quoted(line: str) -> bool:
     return STRING.search(line) is not None and not re.search(r"\w", STRING.sub("", line))
 
 
-def secrets_of(course: Course, through: str | None = None, kinds: frozenset[str] = EVERYTHING) -> list[Secret]:
-    """The secrets of a course that is published up to the chapter `through` (whole without it)."""
+def secrets_of(
+    course: Course,
+    through: str | None = None,
+    kinds: frozenset[str] = EVERYTHING,
+    with_library: bool = True,
+) -> list[Secret]:
+    """The secrets of a course that is published up to the chapter `through` (whole without it).
+
+    Args:
+        course: the course.
+        through: the last chapter that readers have.
+        kinds: what is secret.
+        with_library: whether readers have the library up to that chapter, as students do, in which the answers of
+            earlier chapters stand. Readers of the site have not.
+    """
     published = published_chapters(course, through)
-    public = _public_text(course, published, kinds)
+    visible = list(course.settings["library"]["floor"])
+    if with_library and published:
+        # the last chapter's own module is an answer
+        visible = course.library_slice(published[-1])
+    public = _public_text(course, published, visible, kinds)
     # a committed page of the book may speak of a name (never quote a line): the search index then lists it
     spoken = public + squeeze("\n".join(path.read_text(encoding="utf-8") for path in _book_pages(course)))
     described = _data_text(course, published)
     found: dict[str, Secret] = {}
-    for path, line, owner, kind, text in _candidates(course, published):
+    for path, line, owner, kind, text in _candidates(course, visible):
         if kind not in kinds:
             continue
         squeezed = squeeze(text)
@@ -124,7 +141,7 @@ def _is_name(word: str) -> bool:
     return len(word) >= 8 and "_" in word.strip("_") and not word.startswith("__")
 
 
-def _candidates(course: Course, published: tuple[Chapter, ...]) -> Iterator[tuple[Path, int, str, str, str]]:
+def _candidates(course: Course, visible: list[str]) -> Iterator[tuple[Path, int, str, str, str]]:
     """(file, line, owner, kind, text) of every line that may be a secret, unpublished chapters included."""
     for chapter in course.chapters:
         if chapter.page.is_file():
@@ -140,7 +157,6 @@ def _candidates(course: Course, published: tuple[Chapter, ...]) -> Iterator[tupl
         for path, kind in ((chapter.mistakes, "mistake"), (chapter.alternatives, "alternative")):
             if path.is_file():
                 yield from _codes(path, chapter.id, kind)
-    visible = _visible_modules(course, published)
     for relative in course.library_files():
         if relative.suffix == ".py" and not module_matches(module_name(relative), visible):
             path = course.library_root / relative
@@ -158,11 +174,6 @@ def _codes(path: Path, chapter_id: str, kind: str) -> Iterator[tuple[Path, int, 
                         yield path, part.lineno + offset, chapter_id, kind, line
 
 
-def _visible_modules(course: Course, published: tuple[Chapter, ...]) -> list[str]:
-    """Modules that the students of the last published chapter have: its own module is an answer."""
-    return course.library_slice(published[-1]) if published else list(course.settings["library"]["floor"])
-
-
 def _book_pages(course: Course) -> list[Path]:
     return sorted([*(course.root / "book").glob("*.md"), *(course.root / "book").glob("*/*.md")])
 
@@ -176,7 +187,7 @@ def _data_text(course: Course, published: tuple[Chapter, ...]) -> str:
     return squeeze("\n".join(texts))
 
 
-def _public_text(course: Course, published: tuple[Chapter, ...], kinds: frozenset[str]) -> str:
+def _public_text(course: Course, published: tuple[Chapter, ...], visible: list[str], kinds: frozenset[str]) -> str:
     """What is public by itself, worked out here and not by the builder, whose mistakes this is to find.
 
     Where solutions or modules are no secret (`kinds`), they are public, and a hidden check may share their lines.
@@ -190,7 +201,6 @@ def _public_text(course: Course, published: tuple[Chapter, ...], kinds: frozense
             if kind in kinds:
                 page = region.sub("\n", page)
         texts.append(page)
-    visible = _visible_modules(course, published)
     for relative in course.library_files():
         seen = "library" not in kinds or module_matches(module_name(relative), visible)
         if relative.suffix == ".py" and seen:

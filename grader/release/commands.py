@@ -1,8 +1,10 @@
-"""`course release`: the bundle that students get."""
+"""`course release`: the bundle that students get; `course leaks`: what must not be in anything they get."""
 
 from pathlib import Path
 
 import click
+
+from grader.teaching.options import CLASS_OPTION
 
 
 @click.command()
@@ -48,3 +50,44 @@ def release(through: str, folder: Path | None, notes: Path | None) -> None:
     megabytes = written.archive.stat().st_size / 1e6
     click.echo(f"{written.folder}: {len(bundle.files)} files; none of {len(secrets)} secret lines is in them")
     click.echo(f"{written.archive}: {megabytes:.1f} MB" + ("" if written.changed else ", as before"))
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--through", metavar="CHAPTER", help="The last chapter that readers have (default: a bundle says so).")
+@CLASS_OPTION
+def leaks(paths: tuple[Path, ...], through: str | None, folder: Path) -> None:
+    """Search bundles, class folders and sites for what must stay hidden.
+
+    Each PATH is the folder or zip of a bundle, a class folder (its feedback/, autograded/, release/ and exchange/
+    are searched), a built site, or any file or folder that is about to be published. Without a PATH: everything in
+    build/ that students or readers get, and the class.
+
+    Looked for are the lines of solutions, hidden checks, mistakes and alternatives, the library's modules that hold
+    answers, and the secret of the class; also in notebooks, pictures, compressed and base64 parts and zips within
+    zips. A line that is public elsewhere is no secret, and neither is, in a student's feedback, a line that this
+    student handed in.
+
+    For every leak the file, the line and the place of the secret are printed, never the secret, and the exit code
+    is 1.
+    """
+    from grader.book.leak import LeakError, in_words
+    from grader.course import find_root, load_course
+    from grader.release.products import REMEDIES, class_secrets, product_at, products_of, search
+
+    course = load_course(find_root())
+    products = [product_at(path, through) for path in paths] or products_of(course, folder)
+    classrooms = {folder, *(product.path for product in products if product.kind == "class")}
+    also = tuple(secret for classroom in sorted(classrooms) for secret in class_secrets(classroom))
+    words, remedies = [], []
+    for product in products:
+        found = search(course, product, also)
+        if found.leaks:
+            words.append(f"{product.path} ({product.kind}): {in_words(found.leaks, found.files)}")
+            remedies.append(REMEDIES[product.kind])
+        else:
+            click.echo(
+                f"{product.path} ({product.kind}): {found.files} files; none of {found.secrets} secret lines is in them"
+            )
+    if words:
+        raise LeakError("\n".join(words), "; ".join(dict.fromkeys(remedies)))
