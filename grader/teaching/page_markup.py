@@ -8,8 +8,8 @@ from grader.teaching.report import printable
 LONG_NAME = 24
 """Letters of a name that is kept on one line."""
 
-STUDENTS = """<noscript><p>The table of students needs JavaScript; <code>course report --csv</code> writes the same
-numbers.</p></noscript>
+STUDENTS = """<p id="unscripted">The table of students needs JavaScript; <code>course report --csv</code> writes
+the same numbers.</p>
 <div id="table" hidden>
 <div class="find">
 <label>Search a name <input type="search" id="search" autocomplete="off" spellcheck="false"></label>

@@ -46,9 +46,7 @@ def body_of(summary: Summary, links: str | None) -> str:
     ]
     kept = [(key, title, text) for key, title, text in sections if text]
     nav = "".join(f'<li><a href="#{key}">{title}</a></li>' for key, title, _ in kept)
-    inner = "\n".join(
-        f'<section aria-labelledby="{key}"><h2 id="{key}">{title}</h2>\n{text}</section>' for key, title, text in kept
-    )
+    inner = "\n".join(f'<section><h2 id="{key}">{title}</h2>\n{text}</section>' for key, title, text in kept)
     return (
         f"<header><h1>{plain(summary.report.title)}</h1><p>{plain(headline(summary))}</p>"
         f'<nav aria-label="Sections"><ul>{nav}</ul></nav></header>\n<main>\n{inner}\n</main>'

@@ -117,6 +117,7 @@
   before.addEventListener("click", () => move(-1));
   after.addEventListener("click", () => move(1));
   section.hidden = false;
+  document.getElementById("unscripted").hidden = true;
   show();
   document.documentElement.dataset.ready = "yes";
 })();
