@@ -13,6 +13,7 @@ from typing import Any
 
 from grader.course import Chapter, Course
 from grader.files import write_whole
+from grader.grading.assignment import Assignment
 from grader.grading.classroom import Classroom
 from grader.grading.collecting import Submission
 from grader.grading.keys import digest, environment_key, grader_key, installed, sources_key
@@ -31,6 +32,7 @@ class Keys:
         checks: hidden checks, points and notebook.
         library: the library slice.
         environment: Python and what is installed with it.
+        budget: what a submission may use, in words.
     """
 
     chapter: str
@@ -38,11 +40,25 @@ class Keys:
     checks: str
     library: str
     environment: str
+    budget: str
 
     @property
     def results(self) -> dict[str, str]:
         """The keys as a result carries them."""
         return {name: value for name, value in asdict(self).items() if name != "chapter"}
+
+
+def keys_of(assignment: Assignment) -> Keys:
+    """The keys of today."""
+    budget = ", ".join(f"{name} {value:g}" for name, value in asdict(assignment.chapter.budget).items())
+    return Keys(
+        chapter=assignment.chapter.id,
+        edition=assignment.edition,
+        checks=assignment.checks_digest,
+        library=assignment.library_digest,
+        environment=environment_key(),
+        budget=budget,
+    )
 
 
 def read_result(classroom: Classroom, student: str, chapter_id: str) -> dict[str, Any] | None:

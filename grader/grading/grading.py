@@ -14,10 +14,9 @@ from grader.grading.assignment import Assignment, load_assignment
 from grader.grading.choosing import work_in
 from grader.grading.classroom import Classroom, check_gradebook, programs_on_path, write_settings
 from grader.grading.collecting import Place, Submission, find_submissions, is_recordable, take_in, with_problem
-from grader.grading.earlier import Keys, Memo, remember_environment, unchanged
+from grader.grading.earlier import Keys, Memo, keys_of, remember_environment, unchanged
 from grader.grading.feedback import as_json, as_page, result_record
 from grader.grading.judging import judge_outcome, nothing_met
-from grader.grading.keys import environment_key
 from grader.grading.ledger import Held, Ledger, points_held
 from grader.grading.recalling import Ready, Seen, prepare, recalled, remembered, unreadable
 from grader.grading.recording import finished_notebook, register, write_notebook
@@ -198,8 +197,7 @@ def start_run(
 ) -> Any:
     """A run of this kind, with all that it needs to know before the first submission."""
     remember_environment(classroom)
-    secret, chapter_id = classroom.secret(), assignment.chapter.id
-    keys = Keys(chapter_id, assignment.edition, assignment.checks_digest, assignment.library_digest, environment_key())
+    secret, chapter_id, keys = classroom.secret(), assignment.chapter.id, keys_of(assignment)
     store = Store(classroom.root / FOLDER, secret)
     run = kind(classroom, assignment, keys, course, store, secret, force, sandboxed, finished)
     run.held = points_held(classroom.db_url, chapter_id)

@@ -34,10 +34,12 @@ class Held:
     Attributes:
         points: the sum that nbgrader shows: a teacher's score before an automatic one, and extra credit.
         automatic: the automatic points by grade id.
+        manual: a teacher's points by grade id, where there are any: they count instead.
     """
 
     points: float
     automatic: Mapping[str, float | None]
+    manual: Mapping[str, float]
 
 
 def points_held(db_url: str, chapter_id: str, student: str | None = None) -> dict[str, Held]:
@@ -51,6 +53,7 @@ def points_held(db_url: str, chapter_id: str, student: str | None = None) -> dic
 
     points: dict[str, float] = {}
     automatic: dict[str, dict[str, float | None]] = {}
+    by_hand: dict[str, dict[str, float]] = {}
     query, values = POINTS, {"chapter": chapter_id}
     if student is not None:
         query, values = f"{POINTS} AND sa.student_id = :student", {**values, "student": student}
@@ -65,9 +68,11 @@ def points_held(db_url: str, chapter_id: str, student: str | None = None) -> dic
                     # nbgrader counts extra credit only where there is a score
                     points[who] = points.get(who, 0.0) + (0.0 if score is None else score + (extra or 0.0))
                     automatic.setdefault(who, {})[name] = auto
+                    if manual is not None:
+                        by_hand.setdefault(who, {})[name] = manual
         finally:
             engine.dispose()
-    return {who: Held(points[who], automatic[who]) for who in points}
+    return {who: Held(points[who], automatic[who], by_hand.get(who, {})) for who in points}
 
 
 def _exists(db_url: str) -> bool:

@@ -1,5 +1,6 @@
 """From a rebuilt submission to a plan for a worker. The cases and what decides a score stay behind, here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.errors import AuthoringError
@@ -29,36 +30,61 @@ class Judgement:
 
 
 def make_plan(
-    assignment: Assignment, prepared: Prepared, secret: str, student: str, attempt: str
+    assignment: Assignment,
+    prepared: Prepared,
+    secret: str,
+    student: str,
+    attempt: str,
+    seeds: Mapping[str, int] | None = None,
 ) -> tuple[Plan, Judgement]:
     """The plan of one submission, and what stays with the grader.
+
+    Args:
+        assignment: the chapter.
+        prepared: the rebuilt submission.
+        secret: the class secret, from which seeds are made.
+        student: whose submission.
+        attempt: the digest of what was handed in.
+        seeds: by exercise, those of an earlier result that is to be made again.
 
     Raises:
         AuthoringError: when a hidden check cannot draw its cases.
     """
     chapter = assignment.chapter
-    kept = Judgement({}, {}, {})
-    probes = []
+    own = {each.label: seed_for(secret, chapter.id, student, attempt, each.label) for each in assignment.exercises}
+    kept = Judgement({**own, **(seeds or {})}, {}, {})
+    probes = questions(assignment, kept)
     sources = [cell.source for cell in prepared.notebook.cells if cell.cell_type == "code"]
     for exercise in assignment.exercises:
         check = assignment.hidden[exercise.label]
-        seed = seed_for(secret, chapter.id, student, attempt, exercise.label)
-        cases = _draw(assignment, check, seed)
-        kept.seeds[exercise.label], kept.cases[exercise.label] = seed, cases
         sentence = forbidden_use(_answer(prepared, exercise.label, check), check.forbids, sources)
         if sentence:
             kept.refused[exercise.label] = sentence
-        inputs = tuple(encode(case.inputs) for case in cases)
-        probes.append(ProbeCall(exercise.label, tuple(check.uses), probe_source(check), inputs))
     plan = Plan(
         name=f"{student} {chapter.id}",
         cells=_cells(assignment, prepared),
-        probes=tuple(probes),
+        probes=probes,
         library=assignment.library,
         budget=chapter.budget,
         seed=seed_for("process", chapter.id, "", attempt) % 2**32,
     )
     return plan, kept
+
+
+def questions(assignment: Assignment, kept: Judgement) -> tuple[ProbeCall, ...]:
+    """What each exercise is asked, drawn from the seeds in `kept`, which is given the cases.
+
+    Raises:
+        AuthoringError: when a hidden check cannot draw its cases.
+    """
+    probes = []
+    for exercise in assignment.exercises:
+        check = assignment.hidden[exercise.label]
+        cases = _draw(assignment, check, kept.seeds[exercise.label])
+        kept.cases[exercise.label] = cases
+        inputs = tuple(encode(case.inputs) for case in cases)
+        probes.append(ProbeCall(exercise.label, tuple(check.uses), probe_source(check), inputs))
+    return tuple(probes)
 
 
 def _answer(prepared: Prepared, label: str, check: HiddenCheck) -> str:

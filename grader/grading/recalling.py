@@ -1,5 +1,6 @@
 """From a submission to what still has to run: prepared, and without what an earlier run has answered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from grader.errors import SubmissionError
@@ -59,8 +60,16 @@ def unreadable(assignment: Assignment, submission: Submission) -> Seen:
     return Seen(submission, prepared, Judgement({}, {}, {}))
 
 
-def prepare(assignment: Assignment, submission: Submission, secret: str) -> Ready:
+def prepare(
+    assignment: Assignment, submission: Submission, secret: str, seeds: Mapping[str, int] | None = None
+) -> Ready:
     """Rebuild a submission and plan its run.
+
+    Args:
+        assignment: the chapter.
+        submission: as it was handed in.
+        secret: the class secret.
+        seeds: as in `make_plan`.
 
     Raises:
         SubmissionError: when there is nothing that can be read.
@@ -71,7 +80,7 @@ def prepare(assignment: Assignment, submission: Submission, secret: str) -> Read
     cells, remarks = read_loosely(submission.data)
     prepared = rebuild(assignment.skeleton, cells)
     prepared.repairs[:0] = remarks
-    plan, kept = make_plan(assignment, prepared, secret, submission.student, submission.digest)
+    plan, kept = make_plan(assignment, prepared, secret, submission.student, submission.digest, seeds)
     questions = {probe.exercise: question_key(probe) for probe in plan.probes}
     run = run_key(plan, environment_key())
     return Ready(replace(submission, data=b""), prepared, kept, plan, run, questions)
