@@ -19,6 +19,7 @@ SETTINGS = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
+    "distributed.worker.preload": ["grader.execution.tasks"],
     "distributed.admin.large-graph-warning-threshold": "1GB",
 }
 """A plan is bounded by its own budget, so Dask's limits on a worker's memory are off, and a worker that died is

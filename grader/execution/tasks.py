@@ -8,6 +8,7 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
+import signal
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -44,6 +45,16 @@ class Declined:
     needs_library: bool = False
     problem: str = ""
     remedy: str = ""
+
+
+def dask_setup(worker: Any) -> None:
+    """Called by Dask in a new worker of a cluster of our own: Ctrl-C is for the command, which then ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def dask_teardown(worker: Any) -> None:
+    """Called by Dask when such a worker ends."""
+    close()
 
 
 def traits(modules: Iterable[str] = ()) -> dict[str, str]:
@@ -143,7 +154,7 @@ def run_plan(plan: Plan, library: Library | str, expected: dict[str, str], sandb
         _asked_to_close.clear()
         outcome = workers.attempt(replace(plan, library=_libraries[digest]), sandbox)
         if _asked_to_close.is_set():
-            _close()
+            run.close()
     return outcome
 
 
@@ -152,10 +163,6 @@ def close() -> None:
     _asked_to_close.set()
     if _busy.acquire(blocking=False):
         try:
-            _close()
+            run.close()
         finally:
             _busy.release()
-
-
-def _close() -> None:
-    getattr(run, "close", lambda: None)()
