@@ -15,6 +15,7 @@ from typing import Any, Self
 from grader.course import Budget
 from grader.errors import EnvironmentProblem
 from grader.execution import watch
+from grader.execution.cgroups import Group
 from grader.execution.process import Ending, Process
 
 START_SECONDS = 120
@@ -22,6 +23,8 @@ START_SECONDS = 120
 BEAT = 0.05
 """Seconds between two looks at the process tree."""
 MAX_FILES = 50_000
+OWN_PROCESSES = 8
+"""Beside a submission's: bubblewrap's and the first of its process namespace."""
 
 
 class StoppedError(Exception):
@@ -39,9 +42,10 @@ class StoppedError(Exception):
 class Box:
     """A context manager around one process that runs `inside.py`."""
 
-    def __init__(self, budget: Budget, process: Process) -> None:
+    def __init__(self, budget: Budget, process: Process, group: Group) -> None:
         self.budget = budget
         self.process = process
+        self.group = group
         self.peak_mb = 0.0
         self.cpu_seconds = 0.0
         self._buffer = bytearray()
@@ -68,6 +72,7 @@ class Box:
         process, deadline = self.process, time.monotonic() + START_SECONDS
         places = {"scratch": process.scratch, "library": process.library, "limits": self._limits()}
         try:
+            process.go(self.group)
             self.send(process.program, deadline)
             self.send_json({**settings, **places}, deadline)
             self.send_json(cells, deadline)
@@ -160,12 +165,14 @@ class Box:
                 return
             ending = self.process.ending(0)
             if ending is not None:
-                raise StoppedError(ending.words, ending)
+                raise self._stopped(ending)
 
     def _look(self) -> None:
         """Measure the tree; stop it when it uses more than the budget."""
         use = watch.usage(self.process.root, self.process.apart)
-        self.cpu_seconds = max(self.cpu_seconds, use.cpu_seconds)
+        self.cpu_seconds = max(self.cpu_seconds, use.cpu_seconds, self.group.cpu_seconds or 0)
+        if self.group.out_of_memory:
+            raise StoppedError(f"used more than {self.budget.memory_mb:,} MB of memory")
         self._looks += 1
         if self._looks % 4 == 0:
             self._unmapped_mb = watch.unmapped_mb(use.pids)
@@ -175,7 +182,7 @@ class Box:
         self.peak_mb = max(self.peak_mb, memory)
         if memory > self.budget.memory_mb:
             raise StoppedError(f"used more than {self.budget.memory_mb:,} MB of memory")
-        if use.threads > self.budget.processes + 8:
+        if use.threads > self.budget.processes + OWN_PROCESSES:
             raise StoppedError(f"started more than {self.budget.processes} processes")
         if self._started and len(use.pids) > 1:
             folders = (self.process.scratch, "/tmp", "/dev/shm")
@@ -184,7 +191,12 @@ class Box:
 
     def _ended(self) -> StoppedError:
         """What to raise when a pipe is closed: its process ends about now."""
-        ending = self.process.ending(2) or Ending(None)
+        return self._stopped(self.process.ending(2) or Ending(None))
+
+    def _stopped(self, ending: Ending) -> StoppedError:
+        if self.group.out_of_memory:
+            # the kernel kills with the same signal as everybody else
+            return StoppedError(f"used more than {self.budget.memory_mb:,} MB of memory")
         return StoppedError(ending.words, ending)
 
     def close(self) -> None:
@@ -195,3 +207,6 @@ class Box:
         with contextlib.suppress(Exception):
             self._look()
         self.process.close()
+        self.group.close()
+        self.peak_mb = max(self.peak_mb, self.group.peak_mb or 0)
+        self.cpu_seconds = max(self.cpu_seconds, self.group.cpu_seconds or 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from grader.execution import sandbox, shelf, watch
+from grader.execution.cgroups import Group
 from grader.execution.plan import Plan
 from grader.execution.process import Ending, kill, program_text
 
@@ -31,7 +32,7 @@ class ColdProcess:
     bell: int | None = None
     apart = 0
 
-    def __init__(self, plan: Plan, isolated: bool) -> None:
+    def __init__(self, plan: Plan, isolated: bool, group: Group) -> None:
         self.isolated = isolated
         self.program = program_text("wire", "shell", "inside")
         self._folder: str | None = None
@@ -52,7 +53,7 @@ class ColdProcess:
                 self.library = str(shutil.copytree(folder, Path(self.scratch) / "library"))
                 environment = sandbox.environment(self.scratch)
             self._process = subprocess.Popen(
-                program,
+                group.joining(program),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -66,6 +67,9 @@ class ColdProcess:
         assert self._process.stdout is not None
         self.root = self._process.pid
         self.writing, self.reading = self._process.stdin.fileno(), self._process.stdout.fileno()
+
+    def go(self, group: Group) -> None:
+        """It has begun, and joined the group before anything else."""
 
     def ending(self, seconds: float) -> Ending | None:
         """How it ended; None when it has not, after as many seconds."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from grader.execution.cgroups import Group
+
 HERE = Path(__file__).parent
 
 
@@ -64,6 +66,9 @@ class Process(Protocol):
     bell: int | None
     root: int
     apart: int
+
+    def go(self, group: Group) -> None:
+        """Let it begin, as a member of the group."""
 
     def ending(self, seconds: float) -> Ending | None:
         """How it ended; None when it has not, after as many seconds."""

@@ -1,11 +1,14 @@
 """How a submission's process comes about: a fork of a warm server where that can be, else one from nothing."""
 
 import atexit
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from grader.errors import EnvironmentProblem
-from grader.execution import shelf
-from grader.execution.box import Box
+from grader.execution import cgroups, shelf
+from grader.execution.box import OWN_PROCESSES, Box
+from grader.execution.cgroups import Group
 from grader.execution.cold import ColdProcess
 from grader.execution.plan import Plan
 from grader.execution.pool import pool
@@ -28,19 +31,20 @@ def start(plan: Plan, sandbox: bool, cells: list[dict[str, Any]], warm: bool = T
         find_bubblewrap()
     for _ in range(TRIES if sandbox and warm else 0):
         try:
-            return _begin(plan, pool.fork(plan), cells), ""
+            return _begin(plan, lambda group: pool.fork(plan), cells), ""
         except (WarmProblem, EnvironmentProblem) as problem:
             remark = str(problem)
-    return _begin(plan, ColdProcess(plan, sandbox), cells), f"started cold: {remark}" if remark else ""
+    return _begin(
+        plan, lambda group: ColdProcess(plan, sandbox, group), cells
+    ), f"started cold: {remark}" if remark else ""
 
 
-def _begin(plan: Plan, process: Process, cells: list[dict[str, Any]]) -> Box:
-    box = Box(plan.budget, process)
-    try:
+def _begin(plan: Plan, make: Callable[[Group], Process], cells: list[dict[str, Any]]) -> Box:
+    with contextlib.ExitStack() as stack:
+        group = stack.enter_context(cgroups.group(plan.budget.memory_mb, plan.budget.processes + OWN_PROCESSES))
+        box = stack.enter_context(Box(plan.budget, make(group), group))
         box.start(_settings(plan), cells)
-    except BaseException:
-        box.close()
-        raise
+        stack.pop_all()
     return box
 
 

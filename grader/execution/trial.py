@@ -7,6 +7,7 @@ from typing import Any
 from grader.course import Budget
 from grader.errors import EnvironmentProblem
 from grader.execution.box import Box, StoppedError
+from grader.execution.cgroups import group
 from grader.execution.syscalls import filter_program
 from grader.execution.warm import Server, WarmProblem
 
@@ -53,7 +54,10 @@ def try_out(server: Server) -> None:
     settings = {"seed": 0, "cell_seconds": SECONDS, "check_seconds": SECONDS, "output_bytes": 1 << 16, "packages": ()}
     cells = [{"index": n, "source": text, "captures": (), "exercise": None} for n, text in enumerate(("1 + 1", LOOK))]
     try:
-        with Box(LIMITS, server.fork(LIMITS)) as box:
+        with (
+            group(LIMITS.memory_mb, LIMITS.processes) as members,
+            Box(LIMITS, server.fork(LIMITS), members) as box,
+        ):
             box.start(settings, cells)
             lines = [box.receive(time.monotonic() + SECONDS, 1 << 20) for _ in cells]
         two, look = [json.loads(line[1:])["outputs"][0] for line in lines]

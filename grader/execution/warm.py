@@ -22,6 +22,7 @@ from typing import IO, Any
 from grader.course import Budget
 from grader.execution import sandbox, watch
 from grader.execution.box import MAX_FILES
+from grader.execution.cgroups import Group
 from grader.execution.plan import Library
 from grader.execution.process import Ending, kill, kill_by_handle, program_text
 from grader.execution.syscalls import filter_program
@@ -193,7 +194,10 @@ class Forked:
         self._said = b""
         self._ending: Ending | None = None
         self.root = pid_of(handle)
-        # from here on the process may start the student's
+
+    def go(self, group: Group) -> None:
+        """Let it start the student's process, which is then a member of the group as well."""
+        group.add(self.root)
         with contextlib.suppress(OSError):
             self._status.sendall(b"g")
 
