@@ -48,7 +48,7 @@ class Declined:
 
 
 def dask_setup(worker: Any) -> None:
-    """Called by Dask in a new worker of a cluster of our own: Ctrl-C is for the command, which then ends its workers."""
+    """Called by Dask in a worker of our own cluster: Ctrl-C is for the command, which then ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -21,7 +21,7 @@ from grader.execution import cluster, dispatch
 from grader.execution.plan import Library, Outcome, Plan, PlanCell
 from grader.execution.workers import Executor, execute_all, open_workers
 
-from ..grading.conftest import HALF_SHARES, MINI, RIGHT, Workshop
+from ..grading.conftest import HALF_SHARES, MINI, RIGHT, Workshop  # noqa: TID252
 
 ISOLATED = shutil.which("bwrap") is not None
 SLOW = "import time\ntime.sleep(1)\n"
@@ -323,10 +323,10 @@ def test_a_scheduler_that_comes_back_is_found_again_and_one_that_does_not_ends_t
     running = new_cluster()
     running.worker("one")
     done: list[int] = []
-    with pytest.raises(EnvironmentProblem, match="connection to the scheduler was lost") as caught:
-        for number, outcome in execute_all(
-            (plan(number) for number in range(50)), sandbox=ISOLATED, scheduler=running.address
-        ):
+
+    def grade() -> None:
+        plans = (plan(number) for number in range(50))
+        for number, outcome in execute_all(plans, sandbox=ISOLATED, scheduler=running.address):
             assert said(outcome) == f"{number} on the shelf"
             done.append(number)
             if len(done) == 2:
@@ -337,5 +337,8 @@ def test_a_scheduler_that_comes_back_is_found_again_and_one_that_does_not_ends_t
             if len(done) == 8:
                 monkeypatch.setattr(dispatch, "RECONNECT_SECONDS", 0.5)
                 running.scheduler.kill()
+
+    with pytest.raises(EnvironmentProblem, match="connection to the scheduler was lost") as caught:
+        grade()
     assert len(done) == len(set(done)) >= 8
     assert "what is recorded stays" in caught.value.remedy

@@ -111,10 +111,10 @@ def rows(db_url: str) -> list[tuple[Any, ...]]:
     """All that the gradebook says about anybody's cells."""
     from nbgrader.api import Gradebook
 
+    columns = ("name", "auto_score", "manual_score", "needs_manual_grade", "max_score", "score", "cell_type")
     with Gradebook(db_url) as gradebook:
         return sorted(
-            (submission.student_id, grade.name, grade.auto_score, grade.manual_score, grade.needs_manual_grade)
-            + (grade.max_score, submission.score, submission.max_score)
+            (submission.student_id, submission.score, *(getattr(grade, column) for column in columns))
             for submission in gradebook.assignment_submissions("01-tiny")
             for notebook in submission.notebooks
             for grade in notebook.grades
@@ -151,7 +151,7 @@ def test_every_score_is_that_of_sqlite_and_a_second_run_changes_nothing(
     in_sqlite = rows(workshop.classroom.db_url)
     shutil.rmtree(workshop.folder / "feedback")
     assert len(in_sqlite) == 12
-    assert {row[2] for row in in_sqlite} == {0, 1, 2}
+    assert {row[3] for row in in_sqlite} == {0, 1, 2}
 
     grade = ["grade", "01-tiny", "--no-sandbox", "--workers", "1"]
     code, text = typed(*grade, "--db", db_url)
