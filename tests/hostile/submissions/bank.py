@@ -1,0 +1,7 @@
+"""The whole bank, in one list."""
+
+from .entry import Entry, code_entries
+from .folders import FOUND as FOLDERS
+from .notebooks import FOUND as NOTEBOOKS
+
+BANK: list[Entry] = [*code_entries(), *NOTEBOOKS, *FOLDERS]
