@@ -5,11 +5,12 @@ BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 CLASS ?= class
 SCALE ?= 1
+ROUNDS ?= 20
 export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format book bench checkpoints lab clean
+.PHONY: help setup demo test quick lint format book bench chaos checkpoints lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ book: $(READY) ## build/book/site: the published pages
 bench: $(READY) ## measured ratios against peer libraries, side by side in one run (ONLY="words" for some)
 	@$(BIN)/python -m pip install --quiet -r tests/bench/requirements.txt
 	@python tests/bench/measure.py $(ONLY)
+
+chaos: $(READY) ## kill -9 whatever grades a small class at random moments, then compare (ROUNDS=100)
+	@python tests/chaos/chaos.py --rounds $(ROUNDS)
 
 checkpoints: $(READY) ## make the shipped split, tokenizer and small models again (an hour; SCALE=4 trains longer)
 	@python -m byhand.splitting
