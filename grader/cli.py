@@ -16,6 +16,7 @@ COMMANDS = {
     ),
     "build": ("grader.authoring.commands", "Turn the sources into source notebooks and student notebooks."),
     "prove": ("grader.proving.commands", "Test the hidden checks with mistakes, alternatives and mutants."),
+    "prepare": ("grader.teaching.prepare", "Make a class folder ready for nbgrader's release and collect."),
     "collect": ("grader.release.collecting", "Unpack a learning management system's zip into a class folder."),
     "grade": ("grader.teaching.grade", "Grade a chapter of a class: sandbox, gradebook, feedback."),
     "regrade": ("grader.teaching.regrade", "Show who gains and who loses by a changed check, and apply it."),

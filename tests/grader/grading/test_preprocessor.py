@@ -233,7 +233,16 @@ def check(points: float) -> Any:
 
 @pytest.mark.parametrize(
     ("said", "last"),
-    [("1.5", "1.5"), ("0", "0.0"), ("3", "error"), ("1e999", "error"), ("nan", None), ("-1", None), ("'x'", None)],
+    [
+        ("1.5", "1.5"),
+        ("0", "0.0"),
+        ("3", "error"),
+        ("1e999", "error"),
+        ("nan", None),
+        ("1 or 2", None),
+        ("-1", None),
+        ("'x'", None),
+    ],
 )
 def test_a_check_gives_the_number_that_it_says_and_never_more_than_it_has(said: str, last: str | None) -> None:
     result = new_output("execute_result", data={"text/plain": said}, execution_count=1)
