@@ -24,6 +24,11 @@ def _file(name: str, words: str) -> Callable[[Callable[..., Any]], Callable[...,
 @_file("json", "Write all of it as JSON; its form is grader/teaching/summary.schema.json and stays.")
 @_file("csv", "Write the points as CSV.")
 @_file("chart", "Draw the class per exercise, as PNG, SVG or PDF by the file's name.")
+@click.option(
+    "--no-compare",
+    is_flag=True,
+    help="Do not look for answers that are almost the same text: it takes some milliseconds a student.",
+)
 def report(
     chapter_id: str | None,
     folder: Path,
@@ -32,6 +37,7 @@ def report(
     json_path: Path | None,
     csv_path: Path | None,
     chart_path: Path | None,
+    no_compare: bool,
 ) -> None:
     """Show a graded class.
 
@@ -59,7 +65,10 @@ def report(
     classroom = open_classroom(folder, db_url)
     if not classroom.is_graded:
         raise UsageError(f"there is no gradebook in {classroom.root} yet", "run `course grade CHAPTER` first")
-    found = chapter_summary(course, chapter, classroom) if chapter else course_summary(course, classroom)
+    if chapter is not None:
+        found = chapter_summary(course, chapter, classroom, compare=not no_compare)
+    else:
+        found = course_summary(course, classroom)
     console = Console()
     if len(found.report.rows) <= LONG_CLASS:
         console.print(as_table(found.report))

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -13,12 +12,10 @@ from grader.teaching.report import ClassReport, Column, Row
 from grader.teaching.results import Failure, Finished
 from grader.teaching.summary import Said, Summary, Suspicion, Unplaced, summarise
 
+from .test_pages import AXE, OVERFLOW, RUN_AXE
+
 pytestmark = pytest.mark.browser
 
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-RUN_AXE = """() => axe.run({preload: false}).then(result => result.violations.map(
-    found => `${found.id}: ${found.help}: ${found.nodes[0].html.slice(0, 160)}`))"""
-OVERFLOW = "() => document.documentElement.scrollWidth - window.innerWidth"
 FOCUSED = "() => document.activeElement.textContent || document.activeElement.id"
 
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"

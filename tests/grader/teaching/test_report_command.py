@@ -97,6 +97,7 @@ def test_two_with_the_same_long_answer_are_to_look_at(tiny: Imagined, typed: Any
     (found,) = json.loads(Path("r.json").read_text(encoding="utf-8"))["suspicious"]
     assert (found["kind"], found["students"], found["exercises"]) == ("alike", ["s00", "s01"], ["add-up"])
     assert "s00, s01" in text
+    assert "s00, s01" not in typed("01-tiny", "--no-compare")[1]
 
 
 def test_who_handed_in_and_is_not_graded_is_named(tiny: Imagined, typed: Any) -> None:
