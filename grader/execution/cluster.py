@@ -65,9 +65,15 @@ def remote_client(address: str, sandbox: bool, say: Callable[[str], None]) -> It
             does not fit.
     """
     from distributed import Client
+    from distributed.security import Security
 
     from grader.execution import tasks
 
+    if address.startswith("tls://") and Security().get_connection_args("client").get("ssl_context") is None:
+        raise EnvironmentProblem(
+            f"the scheduler {address} asks for a certificate, and there is none",
+            "set ca-file, client.cert and client.key in Dask's distributed.comm.tls; see the page about clusters",
+        )
     with contextlib.ExitStack() as stack:
         stack.enter_context(_quiet())
         try:
@@ -76,8 +82,8 @@ def remote_client(address: str, sandbox: bool, say: Callable[[str], None]) -> It
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise EnvironmentProblem(
                 f"the scheduler {address} does not answer: {reason}",
-                "give the address that `dask scheduler` printed, such as tcp://host:8786, and see that its port can "
-                "be reached from here; for tls:// set Dask's distributed.comm.tls",
+                "give the address that `dask scheduler` printed, such as tcp://host:8786 or tls://host:8786, and see "
+                "that its port can be reached from here",
             ) from None
         if not client.nthreads():
             say(f"waiting for workers of {address}, {WORKERS_SECONDS} s at most")

@@ -270,6 +270,7 @@ def test_a_cluster_that_cannot_be_used_is_refused_before_the_first_plan(
     monkeypatch.setattr(cluster, "WORKERS_SECONDS", 1)
     assert "tcp://127.0.0.1:1 does not answer" in refusal("tcp://127.0.0.1:1")
     assert "does not answer" in refusal("no address at all")
+    assert "asks for a certificate, and there is none" in refusal("tls://127.0.0.1:1")
 
     running = new_cluster()
     assert f"{running.address} has no workers, and none came in 1 s" in refusal(running.address)
