@@ -29,10 +29,11 @@ exception in the probe, a missing answer or a malformed one is a failure of that
 """
 
 import ast
+import functools
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -145,7 +146,12 @@ class Result:
 
 def probe_source(check: HiddenCheck) -> str:
     """The text of the probe as a plain function named `probe`, ready to be run in another process."""
-    source = textwrap.dedent(inspect.getsource(type(check).probe))
+    return _source_of_probe(type(check).probe)
+
+
+@functools.lru_cache(maxsize=512)
+def _source_of_probe(probe: Callable[..., Plain]) -> str:
+    source = textwrap.dedent(inspect.getsource(probe))
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef), "a probe is a plain function"
     function.decorator_list = []
@@ -193,7 +199,10 @@ def describe(value: Plain) -> str:
     """A short description of a value for a message: its type and shape, and the value itself where it is small."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"an array of {value.dtype} with shape {tuple(value.shape)}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
+        return f"a {type(value).__name__} too long to print"
     return text if len(text) <= 80 else f"a {type(value).__name__} ({text[:60]}…)"
 
 

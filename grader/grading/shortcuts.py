@@ -8,6 +8,7 @@ the points come from the judge.
 """
 
 import ast
+import functools
 from collections.abc import Mapping, Sequence
 
 USUAL = {"F": "torch.nn.functional", "nn": "torch.nn", "np": "numpy", "plt": "matplotlib.pyplot"}
@@ -29,7 +30,7 @@ def forbidden_use(answer: str, forbids: Mapping[str, str], before: Sequence[str]
         return ""
     aliases = dict(USUAL)
     for source in (*before, answer):
-        aliases |= _imported(_parse(source))
+        aliases |= _imported(source)
     used, attributes = set(), set()
     for node in ast.walk(_parse(answer)):
         if isinstance(node, ast.Attribute):
@@ -56,9 +57,11 @@ def _parse(source: str) -> ast.Module:
         return ast.Module([], [])
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
+@functools.lru_cache(maxsize=256)
+def _imported(source: str) -> Mapping[str, str]:
+    """The names that a cell imports. Most cells of most students are the course's own, hence the memory."""
     names = {}
-    for node in ast.walk(tree):
+    for node in ast.walk(_parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.asname:
