@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -223,9 +224,22 @@ def _line_in(message: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _check_schema(path: Path, settings: dict[str, Any]) -> None:
-    import jsonschema
+def _jsonschema() -> Any:
+    """jsonschema without one of its formats, whose grammar takes a second and a half to build at each start."""
+    grammar = "rfc3987_syntax"
+    absent = grammar not in sys.modules
+    if absent:
+        sys.modules[grammar] = None  # type: ignore[assignment]  # an import of it then fails, as where it is missing
+    try:
+        import jsonschema
+    finally:
+        if absent:
+            del sys.modules[grammar]
+    return jsonschema
 
+
+def _check_schema(path: Path, settings: dict[str, Any]) -> None:
+    jsonschema = _jsonschema()
     schema = json.loads((Path(__file__).parent / "course.schema.json").read_text())
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(settings))
     if error is not None:
