@@ -3,8 +3,10 @@
 import csv
 import os
 import pwd
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -230,3 +232,39 @@ def test_what_the_server_refuses_is_said_without_the_password(
         assert code == 2, text
         assert words in text
         assert "remedy" in text
+
+
+@pytest.mark.slow
+def test_the_guides_way_to_copy_a_gradebook_takes_along_what_a_teacher_entered(
+    workshop: Workshop, db_url: str, typed: Any, repository: Path, tmp_path: Path
+) -> None:
+    from nbgrader.api import Gradebook
+
+    page = (repository / "book" / "teaching" / "gradebook.md").read_text()
+    program = tmp_path / "copy_gradebook.py"
+    program.write_text(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])
+
+    fill(workshop)
+    workshop.grade()
+    in_sqlite = workshop.classroom.db_url
+    with Gradebook(in_sqlite) as gradebook:
+        gradebook.find_grade("shares-checks", "tiny", "01-tiny", "half").manual_score = 1.75
+        gradebook.find_comment("shares", "tiny", "01-tiny", "half").manual_comment = "Almost!"
+        gradebook.db.commit()
+    before = rows(in_sqlite)
+
+    copy = [sys.executable, str(program), in_sqlite, db_url]
+    done = subprocess.run(copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert rows(db_url) == before
+    code, text = typed("grade", "01-tiny", "--no-sandbox", "--workers", "1", "--db", db_url)
+    assert code == 0, text
+    assert text.count("unchanged") == 6
+    assert rows(db_url) == before
+    with Gradebook(db_url) as gradebook:
+        assert gradebook.find_comment("shares", "tiny", "01-tiny", "half").manual_comment == "Almost!"
+
+    # and back, over what is there
+    done = subprocess.run([*copy[:2], db_url, in_sqlite], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert rows(in_sqlite) == before
