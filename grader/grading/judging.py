@@ -15,6 +15,7 @@ from typing import Any
 from grader.execution.plan import Outcome
 from grader.grading.assignment import Assignment, GradedExercise
 from grader.grading.planning import Judgement
+from grader.grading.withheld import withhold
 from grader.hidden import Finding, HiddenCheck, Result, decide
 
 MAX_WORDS = 2000
@@ -32,7 +33,7 @@ def judge_outcome(assignment: Assignment, kept: Judgement, outcome: Outcome) -> 
             results[exercise.label] = nothing_met(check, kept.refused[exercise.label])
             continue
         answers = outcome.answers.get(exercise.label, [])
-        results[exercise.label] = decide(check, kept.cases[exercise.label], answers)
+        results[exercise.label] = withhold(check, decide(check, kept.cases[exercise.label], answers))
     return results
 
 
