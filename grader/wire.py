@@ -19,6 +19,9 @@ Plain = Any
 MAX_BYTES = 8 << 20
 """An encoded answer above this is refused: no hidden check needs more than a million float64 numbers."""
 
+MAX_PARTS = 1 << 20
+"""Items, lists and dictionaries in one answer: `{}` has two bytes on the wire and 64 in memory."""
+
 MAX_DEPTH = 20
 MAX_DIGITS = 100_000
 """Digits of an integer: V**T - 1 for V = 50,000 and T = 100 has 470."""
@@ -122,12 +125,24 @@ def decode(data: bytes) -> Plain:
     """
     if len(data) > MAX_BYTES:
         raise WireFormatError(f"the answer takes {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+    if _parts(data) > MAX_PARTS:
+        raise WireFormatError(f"the answer holds more than {MAX_PARTS:,} items; return an array")
     try:
         return _unpack(json.loads(data, parse_constant=_no_constant, parse_int=_parse_int), 0)
     except WireFormatError:
         raise
     except (ValueError, RecursionError, TypeError, KeyError, OverflowError, MemoryError) as error:
         raise WireFormatError(f"the answer is not well formed: {type(error).__name__}") from None
+
+
+def weight(data: bytes) -> int:
+    """About the bytes of memory that decoding takes, for whoever keeps many answers."""
+    return len(data) + 64 * _parts(data)
+
+
+def _parts(data: bytes) -> int:
+    """At least the number of items, lists and dictionaries in an encoded value."""
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def _no_constant(name: str) -> Any:

@@ -22,6 +22,8 @@ from grader.hidden import Raised
 
 MAX_STARTS = 12
 """Of one submission: enough for every exercise of a chapter to crash once."""
+MAX_ANSWERS = 128 << 20
+"""About the bytes of memory that all answers of one submission may take here and in the grader."""
 MAX_LOST = 3
 """Starts more for a submission whose process was ended from outside, which is not its doing."""
 
@@ -43,6 +45,7 @@ class _Progress:
     lost: int = 0
     probed: int = 0
     output_bytes: int = 0
+    answer_weight: int = 0
 
 
 def execute(plan: Plan, sandbox: bool = True) -> Outcome:
@@ -212,7 +215,10 @@ def _ask(progress: _Progress, box: Box, number: int, probe: ProbeCall, answers: 
         line = box.receive(deadline, wire.MAX_BYTES + 100)
         while not line[1:].startswith(place):
             line = box.receive(deadline, wire.MAX_BYTES + 100)
-        answers.append(_answer(line[:1], line[1 + len(place) :]))
+        data = line[1 + len(place) :]
+        progress.answer_weight += wire.weight(data)
+        light = progress.answer_weight <= MAX_ANSWERS
+        answers.append(_answer(line[:1], data) if light else Raised("TooLarge", "the answers are too large together"))
 
 
 def _answer(kind: bytes, data: bytes) -> Any | Raised:

@@ -190,3 +190,4 @@ def test_arrays_are_described_by_shape_not_by_value():
     assert describe(np.zeros((2, 3), dtype=np.float32)) == "an array of float32 with shape (2, 3)"
     assert describe(3.5) == "3.5"
     assert len(describe("x" * 1000)) < 100
+    assert describe({"count": 10**9000}) == "a dict too long to print"

@@ -142,6 +142,7 @@ HOSTILE = {
     "short data": packed_array(data="AAAA"),
     "not base64": packed_array(data="%%%%"),
     "data is a number": packed_array(data=7),
+    "more items than an answer has": b"[" + b"{}," * 600_000 + b"{}]",
     "over the cap": b'"' + b"x" * (wire.MAX_BYTES + 1) + b'"',
 }
 
@@ -157,6 +158,12 @@ def test_hostile_bytes_end_in_a_wire_error_and_nothing_else(data):
 def test_no_bytes_at_all_end_in_anything_but_a_value_or_a_wire_error(data):
     with contextlib.suppress(WireFormatError):
         decode(data)
+
+
+def test_what_takes_memory_weighs_more_than_its_bytes():
+    dictionaries, array = b"[" + b"{}," * 1000 + b"{}]", encode(np.zeros(375))
+    assert len(array) > len(dictionaries)
+    assert wire.weight(dictionaries) > 64 * 1000 > 10 * wire.weight(array)
 
 
 def test_a_decoded_array_is_a_copy_that_can_be_written():
