@@ -803,6 +803,8 @@ class Split(HiddenCheck):
         shown = f"{len(docs)} documents with {len(originals)} paragraphs, frac={frac}, w={w}"
         if answer["docs"] != docs:
             return wrong(f"the documents were changed by the call; {shown}")
+        if sum(map(len, train + heldout)) > 2 * sum(map(len, originals)):
+            return wrong(f"far more text comes back than the documents hold; {shown}")
         if case.criterion == "nothing lost":
             returned = answer["split"]["train"] + answer["split"]["heldout"]
             changed = [part for part in returned if part not in written and " ".join(part.split()) in originals]
@@ -810,7 +812,8 @@ class Split(HiddenCheck):
                 return wrong(f"{len(changed)} paragraphs lost their line breaks: return them as they are; {shown}")
             return self._nothing_lost(Counter(originals), Counter(train) + Counter(heldout), shown)
         if case.criterion == "no leak":
-            return self._no_leak(train, heldout, w, shown)
+            verdict = self._no_leak(train, heldout, w, shown)
+            return self._of_these(set(train + heldout), set(originals), shown) if verdict.passed else verdict
         size = sum(map(len, heldout)) / max(sum(map(len, train + heldout)), 1)
         if answer["again"] != answer["split"]:
             return wrong(f"the same seed gives another split the second time; {shown}")
@@ -823,6 +826,17 @@ class Split(HiddenCheck):
         if abs(size - frac) > 0.03:
             held = f"{size:.0%} of the characters left after removing repeats are held out"
             return wrong(f"{held} (are paragraphs tied that share fewer than w words?); {shown}")
+        return self._of_these(set(train + heldout), set(originals), shown)
+
+    @staticmethod
+    def _of_these(returned: set[str], originals: set[str], shown: str) -> Verdict:
+        """Two texts of one's own, or two paragraphs of hundreds, leak nothing and show nothing."""
+        if returned - originals:
+            return wrong(
+                f"{len(returned - originals)} of the returned texts are no paragraphs of the documents; {shown}"
+            )
+        if 2 * len(returned) < len(originals):
+            return wrong(f"only {len(returned)} of {len(originals)} different paragraphs come back; {shown}")
         return right()
 
     @staticmethod
