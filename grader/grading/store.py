@@ -15,6 +15,7 @@ not carry this class's seal (damaged, forged, of another class) counts as not th
 import hashlib
 import hmac
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ MAX_BYTES = 64 << 20
 """Of one record before it is compressed. Answers that take more are not kept; they are asked for again."""
 KEPT_QUESTIONS = 2
 """For each exercise: the question of now and the one before, so that a teacher can take a change back."""
+LONG_NUMBER = re.compile(rb"(?:^|[\[,:])-?\d{16,}(?:$|[\],}])")
 FACTS = ("seconds", "cpu_seconds", "peak_mb", "isolation", "start", "remark")
 """Fields of an outcome that are kept as they are."""
 
@@ -175,7 +177,20 @@ def _written(record: Record) -> bytes:
 def _answer_line(answer: Any | Raised) -> bytes:
     if isinstance(answer, Raised):
         return b"E" + json.dumps([answer.kind, answer.message]).encode()
-    return b"A" + wire.encode(answer)
+    return b"A" + (_quickly(answer) or wire.encode(answer))
+
+
+def _quickly(answer: Any) -> bytes:
+    """The same encoding where plain JSON is it, several times as fast; nothing for arrays and what JSON lacks.
+
+    Only for what `wire.decode` gave: it holds no subclass of anything.
+    """
+    try:
+        data = json.dumps(answer, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError):
+        return b""
+    # the mark of a form of its own, and integers that have one
+    return b"" if len(data) > wire.MAX_BYTES or b'"~"' in data or LONG_NUMBER.search(data) else data
 
 
 def _read(text: bytes) -> Record | None:

@@ -99,6 +99,28 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     assert found.answer_to("add-up", "another") is None
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [1, -2, 3.0, 0.1234567890123456789, True, "a\n", {}],
+        {"~": "array", "items": [1]},
+        {"a": [1 << 53, -(1 << 70)]},
+        [float("inf"), float("nan"), -0.0],
+        [(1 << 53) - 1, "12345678901234567890"],
+        [9007199254740993],
+        9007199254740993,
+    ],
+)
+def test_the_quick_encoding_is_the_wires(answer: Any) -> None:
+    from grader import wire
+    from grader.grading.store import _answer_line
+
+    line = _answer_line(answer)
+    assert line == b"A" + wire.encode(answer)
+    assert repr(wire.decode(line[1:])) == repr(answer)
+
+
 def test_records_are_for_their_owner_only(graded: Workshop) -> None:
     folder = graded.folder / ".records"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
