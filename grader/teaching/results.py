@@ -78,7 +78,7 @@ def _finished(student: str, record: dict[str, Any]) -> Finished:
         isolation=str(record.get("isolation") or "") if ran else "",
         start=str(record.get("start") or "") if ran else "",
         remark=str(record.get("remark") or ""),
-        spent=tuple((str(label), float(seconds)) for label, seconds in (record.get("spent") or {}).items()),
+        spent=tuple(_spent(record.get("exercises") or [])),
         seconds=float(used["seconds"]) if ran else None,
         cpu_seconds=_number(used.get("cpu_seconds")),
         peak_mb=_number(used.get("peak_mb")),
@@ -90,6 +90,12 @@ def _failures(exercises: list[dict[str, Any]]) -> Iterable[Failure]:
         for criterion in exercise["criteria"]:
             if not criterion["met"]:
                 yield Failure(str(exercise["exercise"]), str(criterion["name"]), str(criterion["words"]))
+
+
+def _spent(exercises: list[dict[str, Any]]) -> Iterable[tuple[str, float]]:
+    for exercise in exercises:
+        if exercise.get("spent") is not None:
+            yield str(exercise["exercise"]), float(exercise["spent"])
 
 
 def _number(value: Any) -> float | None:

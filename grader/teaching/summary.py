@@ -160,7 +160,7 @@ def summarise(
     labels = [column.label.removesuffix("-checks") for column in report.columns]
     finished = list(results.values())
     unboxed = tuple(each.student for each in finished if each.isolation == "none")
-    suspicious = [Suspicion("result", (each.student,), (), words) for each in finished for words in each.suspicious]
+    suspicious = _reasons(finished)
     if unboxed:
         suspicious.append(Suspicion("sandbox", unboxed, (), UNBOXED_WORDS))
     lost = [row.student for row in report.rows if row.student not in results] if chapter_id else []
@@ -185,6 +185,16 @@ def summarise(
         engine=dict(sorted(engine.items())),
         results=results,
     )
+
+
+def _reasons(results: Sequence[Finished]) -> list[Suspicion]:
+    """What the runs found odd, the rarest first: what half a class does is a habit."""
+    holders: dict[str, list[str]] = {}
+    for result in results:
+        for words in dict.fromkeys(result.suspicious):
+            holders.setdefault(words, []).append(result.student)
+    found = sorted(holders.items(), key=lambda each: (len(each[1]), each[0]))
+    return [Suspicion("result", tuple(students), (), words) for words, students in found]
 
 
 def _by_words(said: Iterable[tuple[str, str]], labels: Sequence[str]) -> tuple[Said, ...]:

@@ -155,7 +155,7 @@ def fill_gradebook(
 
 def _record(draw: random.Random, student: str, tasks: Sequence[Task], chapter: str) -> dict[str, Any]:
     skill = draw.gauss(0.7, 0.2)
-    exercises, spent = [], {}
+    exercises = []
     for place, task in enumerate(tasks):
         if task.essay:
             continue
@@ -167,7 +167,7 @@ def _record(draw: random.Random, student: str, tasks: Sequence[Task], chapter: s
             findings.append(
                 {"name": name, "met": met, "points": points * met, "max_points": points, "words": words},
             )
-        spent[task.label] = round(draw.uniform(0.01, 0.3) * (place + 1), 3)
+        spent = round(draw.uniform(0.01, 0.3) * (place + 1), 3)
         exercises.append(
             {
                 "exercise": task.label,
@@ -176,6 +176,7 @@ def _record(draw: random.Random, student: str, tasks: Sequence[Task], chapter: s
                 "max_points": task.points,
                 "criteria": findings,
                 "note": "",
+                "spent": spent,
                 "seed": "1",
             }
         )
@@ -192,10 +193,10 @@ def _record(draw: random.Random, student: str, tasks: Sequence[Task], chapter: s
         "isolation": "bubblewrap",
         "start": "warm" if draw.random() < 0.98 else "cold",
         "remark": "",
-        "spent": spent,
+        "suspicious": [],
         "used": {
-            "seconds": round(sum(spent.values()), 2),
-            "cpu_seconds": round(sum(spent.values()) * 0.9, 2),
+            "seconds": round(sum(each["spent"] for each in exercises), 2),
+            "cpu_seconds": round(sum(each["spent"] for each in exercises) * 0.9, 2),
             "peak_mb": draw.randint(180, 420),
         },
         "notes": {},

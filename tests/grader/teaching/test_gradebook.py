@@ -9,6 +9,9 @@ from nbgrader.api import Gradebook, MissingEntry
 from grader.teaching.gradebook import read_chapter, read_course
 from grader.teaching.report import chapter_report
 
+# a server of its own, and a new database in it
+from tests.grader.grading.test_postgres import db_url, server  # noqa: F401
+
 from .imagined import CHAPTER, Imagined, Task, imagine
 
 ESSAY = Task("why", "7.9 Why", {"words": 2.0}, essay=True)
@@ -21,8 +24,13 @@ TASKS = (
 
 @pytest.fixture
 def corrected(folder: Path) -> Imagined:
+    """The class below, in SQLite."""
+    return corrected_class(folder)
+
+
+def corrected_class(folder: Path, url: str | None = None) -> Imagined:
     """A class in which people scored, gave extra credit, came late, and left essays unread."""
-    made = imagine(folder, [f"s{n}" for n in range(12)], TASKS, missing=["zed", "amy"])
+    made = imagine(folder, [f"s{n}" for n in range(12)], TASKS, missing=["zed", "amy"], db_url=url)
     draw = random.Random(3)
     with Gradebook(made.classroom.db_url) as gradebook:
         for number, student in enumerate(made.students):
@@ -39,6 +47,14 @@ def corrected(folder: Path) -> Imagined:
 
 
 def test_every_total_is_nbgraders_own_less_the_late_penalty(corrected: Imagined) -> None:
+    compare_totals(corrected)
+
+
+def test_every_total_is_nbgraders_own_in_postgresql_too(folder: Path, db_url: str) -> None:  # noqa: F811
+    compare_totals(corrected_class(folder, db_url))
+
+
+def compare_totals(corrected: Imagined) -> None:
     entries = {entry.student: entry for entry in read_chapter(corrected.classroom.db_url, CHAPTER).entries}
     report = chapter_report(corrected.classroom.db_url, CHAPTER, "Imagined", corrected.names)
     totals = {row.student: row.total for row in report.rows}

@@ -86,14 +86,15 @@ def test_no_student_one_student_and_odd_names_make_a_summary(folder: Path, stude
 def test_without_a_sandbox_is_said_and_so_is_what_the_run_found_odd(made: Imagined) -> None:
     change_result(made, "s03", isolation="none")
     change_result(made, "s04", suspicious=["A cell ended the process.", "A module was shadowed."])
+    change_result(made, "s07", suspicious=["A cell ended the process.", "A cell ended the process."])
     change_result(made, "s05", remark="started cold: the fork server had ended after 3 seconds", start="cold")
     change_result(made, "s06", remark="started cold: the fork server had ended after 4 seconds", start="cold")
     summary = summary_of(made)
     kinds = {(each.kind, each.students) for each in summary.suspicious}
-    assert kinds == {("result", ("s04",)), ("sandbox", ("s03",))}
+    assert kinds == {("result", ("s04",)), ("result", ("s04", "s07")), ("sandbox", ("s03",))}
     assert [each.words for each in summary.suspicious if each.kind == "result"] == [
-        "A cell ended the process.",
         "A module was shadowed.",
+        "A cell ended the process.",
     ]
     assert [(each.count, each.words) for each in summary.remarks] == [
         (2, "started cold: the fork server had ended after … seconds")
