@@ -96,7 +96,7 @@ class Chaos:
             while left and process.poll() is None:
                 left -= 1
                 kind = chance.choice(KINDS)
-                moment = chance.uniform(0.0, self.seconds)
+                moment = chance.uniform(0.0, 0.8 * self.seconds)
                 killed = _strike_at(process, kind, started + moment, chance)
                 if killed:
                     result.kills.append((killed.split()[0], round(time.monotonic() - started, 2)))
