@@ -14,6 +14,9 @@ ENOUGH = 20
 BINS = 20
 """At most so many bars in a histogram."""
 
+FINEST = 0.5
+"""Points in a bar where there are few to earn: finer than marks are given, bars would only stand apart."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -96,6 +99,7 @@ def _histogram(totals: list[float], most: float) -> tuple[Bar, ...]:
     top = max(most, totals[-1], 1e-9)
     exponent = 10.0 ** math.floor(math.log10(top / BINS))
     width = next(step * exponent for step in (1, 2, 5, 10) if top / (step * exponent) <= BINS)
+    width = max(width, min(FINEST, top / 2))
     number = max(1, math.ceil(top / width - 1e-9))
     counts = [0] * number
     for total in totals:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ALL = "all"
+"""The criterion of a failure that all criteria of an exercise share."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -87,9 +90,15 @@ def _finished(student: str, record: dict[str, Any]) -> Finished:
 
 def _failures(exercises: list[dict[str, Any]]) -> Iterable[Failure]:
     for exercise in exercises:
-        for criterion in exercise["criteria"]:
+        label, criteria = str(exercise["exercise"]), exercise["criteria"]
+        words = {str(criterion["words"]) for criterion in criteria}
+        # an answer that is missing or crashes fails every criterion for one reason: said once
+        if len(criteria) > 1 and len(words) == 1 and not any(criterion["met"] for criterion in criteria):
+            yield Failure(label, ALL, words.pop())
+            continue
+        for criterion in criteria:
             if not criterion["met"]:
-                yield Failure(str(exercise["exercise"]), str(criterion["name"]), str(criterion["words"]))
+                yield Failure(label, str(criterion["name"]), str(criterion["words"]))
 
 
 def _spent(exercises: list[dict[str, Any]]) -> Iterable[tuple[str, float]]:

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from grader.grading.classroom import programs_on_path
 from grader.teaching.report import ClassReport, Column, Row
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_question_to_alembic() -> Iterator[None]:
+@pytest.fixture(scope="session")
+def one_question_to_alembic() -> Iterator[None]:
     """nbgrader starts the program alembic for each new gradebook, to be told the same version each time."""
     import nbgrader.api
+
+    from grader.grading.classroom import programs_on_path
 
     with pytest.MonkeyPatch.context() as patch:
         programs_on_path()
@@ -42,7 +43,7 @@ def report_of() -> Callable[..., ClassReport]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, one_question_to_alembic: None) -> Path:
     """An empty class folder."""
     root = tmp_path / "class"
     root.mkdir()

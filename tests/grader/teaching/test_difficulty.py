@@ -41,6 +41,12 @@ def test_a_histogram_holds_each_student_once_whatever_the_points() -> None:
             assert bar.count == sum(bar.least - 1e-9 <= value < bar.below - 1e-9 for value in values)
 
 
+def test_bars_are_no_finer_than_marks_are_given(report_of) -> None:
+    rows = (Row("a", {"a": 1.5}), Row("b", {"a": 3.0}))
+    bars = distribution(ClassReport("x", (Column("a", "a", 3.0),), rows)).histogram
+    assert [(bar.least, bar.count) for bar in bars] == [(0, 0), (0.5, 0), (1, 0), (1.5, 1), (2, 0), (2.5, 1)]
+
+
 def test_all_zero_is_one_full_bar_at_zero(report_of) -> None:
     found = distribution(report_of(*[(0.0, 0.0)] * 30))
     assert found.histogram[0].count == 30

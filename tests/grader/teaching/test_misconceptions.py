@@ -35,6 +35,7 @@ def test_the_same_words_about_other_inputs_are_one_group(one: str, other: str) -
         ("a None came", "a list came"),
         ("nan: 0/0", "inf: 0/0"),
         ("x_1 was asked", "x_2 was asked"),
+        ("the rows' sums, not the columns' sums", "the rows' means, not the columns' sums"),
         ("it doesn't stop and it won't start", "it doesn't halt and it won't start"),
     ],
 )

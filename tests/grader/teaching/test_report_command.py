@@ -27,7 +27,7 @@ LONG = "def add_up(numbers):\n" + "".join(
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Imagined:
+def tiny(tmp_path: Path, one_question_to_alembic: None) -> Imagined:
     """The miniature course with a class of 24 whose gradebook also knows zed."""
     root = tmp_path / "course"
     shutil.copytree(MINI, root, ignore=shutil.ignore_patterns("build", "class", "__pycache__"))

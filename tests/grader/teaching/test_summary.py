@@ -59,6 +59,7 @@ def test_the_json_has_the_form_that_is_documented_and_says_what_the_gradebook_sa
     assert first["total"] == sum(value for value in first["points"].values() if value is not None)
     assert plain["scores"]["mean"] == pytest.approx(sum(each["total"] for each in plain["students"]) / 30)
     failures = sum(len(result.failures) for result in summary_of(made).results.values())
+    assert failures > 5
     assert sum(each["count"] for each in plain["misconceptions"]) == failures
 
 
@@ -123,6 +124,18 @@ def test_what_could_not_be_read_is_not_graded_and_no_misconception(made: Imagine
     assert all(words not in each.words for each in summary.misconceptions)
     assert words in printed(summary)
     checked(summary)
+
+
+def test_an_answer_that_fails_everything_for_one_reason_is_one_failure(made: Imagined) -> None:
+    for student in made.students:
+        change_result(made, student, exercises=[])
+    both = [{"name": name, "met": False, "points": 0.0, "max_points": 1.0, "words": "not solved"} for name in "ab"]
+    apart = [{**both[0], "words": "one"}, {**both[1], "words": "two"}]
+    half = [{**both[0], "met": True, "points": 1.0, "words": ""}, both[1]]
+    for student, criteria in {"s01": both, "s02": both, "s03": apart, "s04": half}.items():
+        change_result(made, student, exercises=[{"exercise": "task-1", "criteria": criteria}])
+    found = [(each.criterion, each.words, each.count) for each in summary_of(made).misconceptions]
+    assert found == [("all", "not solved", 2), ("a", "one", 1), ("b", "not solved", 1), ("b", "two", 1)]
 
 
 def test_repairs_of_one_kind_are_counted_together_whichever_exercise(made: Imagined) -> None:
