@@ -36,10 +36,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("bank"):
         entries = BANK[mark.args[0]]
         metafunc.parametrize("hostile", entries.values(), ids=list(entries))
+    if "submit" in metafunc.fixturenames and metafunc.definition.get_closest_marker("also_cold"):
+        metafunc.parametrize("start", ["warm", "cold"], indirect=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "bank(heading): run for each entry under the heading of bank.toml")
+    config.addinivalue_line("markers", "also_cold: run for processes that start warm and for those that start cold")
 
 
 def good_answer(name: str, factor: int) -> PlanCell:
@@ -51,8 +54,17 @@ def probe_of(name: str, argument: str = "inputs['x']") -> ProbeCall:
     return ProbeCall(name, (name,), source, (wire.encode({"x": 7}), wire.encode({"x": 8})))
 
 
+@pytest.fixture(autouse=True)
+def start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How submissions start: warm unless the test says otherwise."""
+    which = str(getattr(request, "param", "warm"))
+    if which == "cold":
+        monkeypatch.setattr("grader.execution.starting.TRIES", 0)
+    return which
+
+
 @pytest.fixture
-def submit(request: pytest.FixtureRequest) -> Submit:
+def submit(request: pytest.FixtureRequest, start: str) -> Submit:
     """Execute `double`, then the hostile cells, then `triple`; probe both. Keywords change the budget.
 
     Cells of the bank have little time, for many of them would use any.
@@ -66,7 +78,9 @@ def submit(request: pytest.FixtureRequest) -> Submit:
         cells = (good_answer("double", 2), *hostile, good_answer("triple", 3))
         probes = (probe_of("double"), probe_of("triple"))
         files = tuple((library or {}).items())
-        return execute(Plan("hostile", cells, probes, Library(files), replace(usual, **budget)))
+        outcome = execute(Plan("hostile", cells, probes, Library(files), replace(usual, **budget)))
+        assert (outcome.start, outcome.remark) == (start, "")
+        return outcome
 
     return run
 

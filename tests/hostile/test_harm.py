@@ -14,6 +14,7 @@ pytestmark = pytest.mark.sandbox
 GOOD = {"double": [14, 16], "triple": [21, 24]}
 
 
+@pytest.mark.also_cold
 @pytest.mark.bank("ends or blocks its process: costs that cell alone")
 def test_a_cell_that_ends_or_blocks_its_process_costs_itself_alone(submit: Callable, hostile: str) -> None:
     outcome = submit(hostile)
@@ -35,6 +36,7 @@ def test_a_bomb_ends_within_its_limits_and_the_rest_is_graded(submit: Callable, 
     assert len(str(outcome.outputs)) < 4 * (64 << 10)
 
 
+@pytest.mark.also_cold
 @pytest.mark.parametrize("number", [1, -1, "os.getppid()"])
 def test_signals_reach_nobody_outside(submit: Callable, number: int | str) -> None:
     outcome = submit(
@@ -49,6 +51,7 @@ os.wait()
     assert outcome.answers == GOOD
 
 
+@pytest.mark.also_cold
 def test_an_endless_loop_is_interrupted_and_the_names_stay(submit: Callable, shown: Callable) -> None:
     outcome = submit("kept = 1\nwhile True: pass", "print(kept)", cell_seconds=0.7)
     assert outcome.notes == {"hostile-0": "cell hostile-0 ran longer than 0.7 s and was stopped"}
@@ -57,6 +60,7 @@ def test_an_endless_loop_is_interrupted_and_the_names_stay(submit: Callable, sho
     assert outcome.answers == GOOD
 
 
+@pytest.mark.also_cold
 def test_a_memory_bomb_of_many_processes_is_named(submit: Callable) -> None:
     fork = "import os, time\nfor _ in range(8):\n  if os.fork() == 0: break\n"
     outcome = submit(fork + "held = b'x' * (150 << 20)\ntime.sleep(60)", cell_seconds=20)
@@ -70,6 +74,7 @@ def test_loops_in_every_cell_end_with_the_time_of_the_submission(submit: Callabl
     assert any("had used its 5 s" in note for note in outcome.notes.values())
 
 
+@pytest.mark.also_cold
 def test_a_child_that_comes_back_from_its_cell_does_not_speak_for_its_parent(submit: Callable) -> None:
     outcome = submit("import os\nos.fork()\nprint('x')", "1 + 1", cell_seconds=5)
     assert outcome.answers == GOOD
@@ -99,6 +104,7 @@ def wait_until(condition: Callable[[], object]) -> bool:
     return False
 
 
+@pytest.mark.also_cold
 def test_a_daemon_does_not_outlive_its_submission(submit: Callable, shown: Callable) -> None:
     marker = f"31536000.{uuid.uuid4().int % 10**12}"
     source = f"""

@@ -12,7 +12,7 @@ import pytest
 from grader.execution.sandbox import SYSTEM
 from grader.execution.syscalls import filter_program
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.also_cold]
 
 GOOD = {"double": [14, 16], "triple": [21, 24]}
 
