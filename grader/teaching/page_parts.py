@@ -35,7 +35,7 @@ def body_of(summary: Summary, links: str | None) -> str:
     sections = [
         ("totals", "Totals", parts.totals()),
         ("exercises", f"How hard each {'exercise' if summary.chapter_id else 'chapter'} was", parts.exercises()),
-        ("misunderstood", "What was misunderstood", parts.misconceptions()),
+        ("wrong", "What went wrong", parts.misconceptions()),
         ("look", "To look at yourself", parts.suspicious()),
         ("not-graded", "Not graded", parts.unplaced()),
         ("missing", "Nothing handed in", parts.missing()),
@@ -135,7 +135,7 @@ class Parts:
             ("what one was told", ""),
             ("such as", ""),
         ]
-        return _cut(len(self.summary.misconceptions)) + draw_table("misunderstood", heads, rows) if rows else ""
+        return _cut(len(self.summary.misconceptions)) + draw_table("wrong", heads, rows) if rows else ""
 
     def suspicious(self) -> str:
         """Reasons to look."""
@@ -225,6 +225,6 @@ def _cut(count: int) -> str:
 
 def _heading(name: str, column: int, title: str) -> str:
     """The head of a column that sorts; `column` is its place in a row of the data."""
-    more = ' aria-sort="ascending"' if column == 0 else ""
+    more = ' aria-sort="ascending"' if column == 0 else "" if name == "look" else ' class="number"'
     more += f' title="{plain(title)}"' if title else ""
     return f'<th scope="col" data-column="{column}"{more}><button type="button">{plain(name)}</button></th>'

@@ -26,7 +26,7 @@ def print_summary(summary: Summary, console: Any) -> None:
         (f"{each.count} ({each.share:.0%})", names.get(each.exercise, each.exercise), each.criterion, _said(each))
         for each in summary.misconceptions
     ]
-    _list(console, "What was misunderstood", ("students", "exercise", "criterion", "what they were told"), failures)
+    _list(console, "What went wrong", ("students", "exercise", "criterion", "what they were told"), failures)
     repairs = [(str(each.count), each.words, _some(each.students, each.count)) for each in summary.repairs]
     _list(console, "What was mended", ("students", "what", "such as"), repairs)
     _list(

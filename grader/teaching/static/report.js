@@ -73,8 +73,9 @@
     body.replaceChildren(...found.slice(start, end).map(draw));
     before.disabled = start === 0;
     after.disabled = end >= found.length;
-    const all = `${found.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} students`;
-    status.textContent = found.length ? `${start + 1} to ${end} of ${all}` : `0 of ${rows.length.toLocaleString("en")} students`;
+    const all = `${rows.length.toLocaleString("en")} students`;
+    const some = found.length < rows.length ? `${found.length.toLocaleString("en")} found among ${all}` : all;
+    status.textContent = found.length ? `${start + 1} to ${end} of ${some}` : `nobody found among ${all}`;
   }
 
   function compare(a, b) {
