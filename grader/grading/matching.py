@@ -1,5 +1,6 @@
 """Which of a student's cells is which cell of the skeleton: by id, by label, by content."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ class Slot:
     """answer, essay, checks or plain."""
     source: str
 
-    @property
+    @functools.cached_property
     def defines(self) -> frozenset[str]:
         """The functions and classes that the cell defines at its top level."""
         return defined_names(self.source) if self.code else frozenset()
@@ -97,8 +98,9 @@ def choose_answer(slot: Slot, slots: Sequence[Slot], cells: Sequence[LooseCell],
     return None if best is None else best[1]
 
 
+@functools.lru_cache(maxsize=256)
 def parses(source: str) -> bool:
-    """Whether a source is Python as it stands."""
+    """Whether a source is Python as it stands. Most cells of most students are the course's own, hence the memory."""
     import ast
 
     try:
