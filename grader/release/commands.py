@@ -1,5 +1,6 @@
 """`course release`: the bundle that students get; `course leaks`: what must not be in anything they get."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -81,7 +82,7 @@ def leaks(paths: tuple[Path, ...], through: str | None, folder: Path) -> None:
     also = tuple(secret for classroom in sorted(classrooms) for secret in class_secrets(classroom))
     words, remedies = [], []
     for product in products:
-        found = search(course, product, also)
+        found = search(course, product, also, _announce)
         if found.leaks:
             words.append(f"{product.path} ({product.kind}): {in_words(found.leaks, found.files)}")
             remedies.append(REMEDIES[product.kind])
@@ -91,3 +92,9 @@ def leaks(paths: tuple[Path, ...], through: str | None, folder: Path) -> None:
             )
     if words:
         raise LeakError("\n".join(words), "; ".join(dict.fromkeys(remedies)))
+
+
+def _announce(done: int, total: int) -> None:
+    """A class of ten thousand takes a while: a line that counts, where somebody looks."""
+    if sys.stderr.isatty() and (done % 20 == 0 or done == total):
+        click.echo(f"\r\x1b[Ksearched {done} of {total} folders", err=True, nl=done == total)

@@ -6,7 +6,7 @@ students to read, so there a quoted sentence is none either; every other line of
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from grader.errors import SubmissionError, UsageError
 from grader.grading.regular import read_regular
 from grader.release.bundle import MANIFEST, read_manifest
 from grader.release.writing import is_bundle, manifest_in
+
+Announce = Callable[[int, int], None]
 
 GIVEN_BACK = ("feedback", "autograded", "feedback_nbgrader")
 """Folders of a class that hold STUDENT/CHAPTER/."""
@@ -103,26 +105,29 @@ def class_secrets(classroom: Path) -> list[Secret]:
     return [Secret(text, "class secret", str(path), "the class")] if len(text) >= 32 else []
 
 
-def search(course: Course, product: Product, also: tuple[Secret, ...] = ()) -> Found:
+def search(
+    course: Course, product: Product, also: tuple[Secret, ...] = (), announce: Announce = lambda done, total: None
+) -> Found:
     """Look for every secret in a product.
 
     Args:
         course: the course.
         product: from `product_at`.
         also: secrets besides the course's own.
+        announce: called with the folders of a class that are done and that there are.
 
     Raises:
         NoSuchChapter: when the product is for a chapter that course.toml does not list.
     """
     if product.kind == "class":
-        return _search_class(course, product, also)
+        return _search_class(course, product, also, announce)
     students_only = product.kind == "bundle"
     index = SecretIndex([*secrets_of(course, product.through, with_library=students_only), *also])
     files = files_below(product.path)
     return Found(len(files), len(index.secrets), tuple(find_leaks(files, index)))
 
 
-def _search_class(course: Course, product: Product, also: tuple[Secret, ...]) -> Found:
+def _search_class(course: Course, product: Product, also: tuple[Secret, ...], announce: Announce) -> Found:
     chapters = {chapter.id for chapter in course.chapters}
     most = 0
 
@@ -133,7 +138,8 @@ def _search_class(course: Course, product: Product, also: tuple[Secret, ...]) ->
         return SecretIndex([*secret, *also])
 
     count, leaks = 0, []
-    for part in _parts(product.path):
+    parts = list(_parts(product.path))
+    for done, part in enumerate(parts, 1):
         index = index_for(part.chapter_id)
         most = max(most, len(index.secrets))
         files = [path for path in files_below(part.folder) if INBOUND not in path.relative_to(product.path).parts]
@@ -142,6 +148,7 @@ def _search_class(course: Course, product: Product, also: tuple[Secret, ...]) ->
         if hits:
             known = _handed_in(part.submissions, index)
             leaks += [hit for hit in hits if hit.secret is None or hit.secret.text not in known]
+        announce(done, len(parts))
     return Found(count, most, tuple(leaks))
 
 

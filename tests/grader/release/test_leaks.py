@@ -219,10 +219,13 @@ def test_the_words_of_a_verdict_are_for_students_and_the_code_around_them_is_not
 
 
 def test_nothing_beside_what_students_get_is_searched_in_a_class(course: Course, place: Path) -> None:
-    line = SECRETS["solution"]
-    for name in ("source/01-tiny/tiny.ipynb", "submitted/fred/01-tiny/notes.txt", "exchange/tiny/inbound/fred/a.py"):
+    for name, kind in {
+        "source/01-tiny/tiny.ipynb": "solution",
+        "submitted/fred/01-tiny/notes.txt": "solution",
+        "exchange/tiny/inbound/fred+01-tiny+now/tiny.ipynb": "library",
+    }.items():
         (place / "class" / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / "class" / name).write_text(line, encoding="utf-8")
+        (place / "class" / name).write_text(SECRETS[kind], encoding="utf-8")
     assert leaks(course, place / "class").exit_code == 0
     for name in ("release/01-tiny/tiny.ipynb", "exchange/tiny/outbound/01-tiny/tiny.ipynb"):
         path = place / "class" / name
