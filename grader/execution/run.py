@@ -22,8 +22,8 @@ from grader.hidden import Raised
 
 MAX_STARTS = 12
 """Of one submission: enough for every exercise of a chapter to crash once."""
-MAX_ANSWERS = 128 << 20
-"""About the bytes of memory that all answers of one submission may take here and in the grader."""
+MAX_ANSWERS = 64 << 20
+"""About the bytes of memory that the answers of one exercise may take here and in the grader."""
 MAX_LOST = 3
 """Starts more for a submission whose process was ended from outside, which is not its doing."""
 
@@ -45,7 +45,6 @@ class _Progress:
     lost: int = 0
     probed: int = 0
     output_bytes: int = 0
-    answer_weight: int = 0
 
 
 def execute(plan: Plan, sandbox: bool = True) -> Outcome:
@@ -210,14 +209,15 @@ def _ask(progress: _Progress, box: Box, number: int, probe: ProbeCall, answers: 
     inputs = [data.decode() for data in probe.inputs]
     request = {"number": number, "exercise": probe.exercise, "uses": probe.uses, "source": probe.source}
     box.send_json({**request, "inputs": inputs}, deadline)
+    weight = 0
     for case in range(len(inputs)):
         place = f"{number} {case} ".encode()
         line = box.receive(deadline, wire.MAX_BYTES + 100)
         while not line[1:].startswith(place):
             line = box.receive(deadline, wire.MAX_BYTES + 100)
         data = line[1 + len(place) :]
-        progress.answer_weight += wire.weight(data)
-        light = progress.answer_weight <= MAX_ANSWERS
+        weight += wire.weight(data)
+        light = weight <= MAX_ANSWERS
         answers.append(_answer(line[:1], data) if light else Raised("TooLarge", "the answers are too large together"))
 
 
