@@ -1,70 +1,84 @@
-"""The bank of hostile submissions, graded as one class with honest neighbours: what each one gains and does."""
+"""The bank of hostile submissions, graded with honest neighbours: what each one gains, learns, costs and leaves."""
 
-import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from .submissions.bank import BANK
-from .submissions.classroom import NEIGHBOURS, Afternoon, grade
+from .submissions.classroom import NEIGHBOURS, Afternoon, faults, grade_bank, worth_of
 from .submissions.entry import Entry
-from .submissions.lesson import points
+from .submissions.lesson import CHAPTER
+from .submissions.markup import active_in_notebook, active_parts
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
-def afternoon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Afternoon]:
-    """The one run over the whole bank."""
+def afternoons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Afternoon]]:
+    """The one run over the whole bank: exercises that need torch in one class, all others in another."""
     if not shutil.which("bwrap"):
         pytest.skip("needs bubblewrap")
     from grader.execution.workers import execute_all
 
     root = tmp_path_factory.mktemp("hostile")
-    yield grade(root, BANK, lambda plans: execute_all(plans, workers=2), lambda graded: None)
+    yield grade_bank(root, BANK, lambda plans: execute_all(plans, workers=2), lambda graded: None)
     shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
 def nothing_remains() -> None:
-    """In place of the fixture for single executions."""
+    """In place of the fixture for single executions: here traces are looked for after the whole run."""
 
 
-def test_the_batch_goes_on_to_its_end(afternoon: Afternoon) -> None:
-    assert len(afternoon.found) == len(BANK) >= 120
-    assert [name for name, found in afternoon.neighbours.items() if not found.recorded] == []
+def class_of(afternoons: list[Afternoon], entry: Entry) -> Afternoon:
+    return next(afternoon for afternoon in afternoons if entry.folder in afternoon.found)
+
+
+def test_the_bank_is_large_and_its_names_are_unique() -> None:
+    assert len({entry.name for entry in BANK}) == len({entry.folder for entry in BANK}) == len(BANK) >= 250
+
+
+def test_the_batch_goes_on_to_its_end(afternoons: list[Afternoon]) -> None:
+    assert sum(len(afternoon.found) for afternoon in afternoons) == len(BANK)
 
 
 @pytest.mark.parametrize("entry", BANK, ids=[entry.name for entry in BANK])
-def test_nothing_is_gained_and_nothing_hidden_comes_out(afternoon: Afternoon, entry: Entry) -> None:
-    found, worth = afternoon.found[entry.folder], points()
-    for label, earned in found.points.items():
-        assert 0 <= earned <= (worth[label] if label in entry.most else 0), f"{label} earned {earned}"
-    assert found.leaks == []
-    assert found.recorded == entry.recorded, found.problem
-    for label in entry.least:
-        assert found.points[label] == worth[label], f"{label} lost its points, which the attack must not cost"
-    limit = entry.budget.get("total_seconds", 600)
-    assert found.seconds <= limit * 1.1 + 3, f"ran for {found.seconds} s; its limit is {limit} s"
+def test_nothing_is_gained_nothing_hidden_comes_out_and_it_ends_in_time(
+    afternoons: list[Afternoon], entry: Entry
+) -> None:
+    assert faults(class_of(afternoons, entry), entry) == []
+
+
+@pytest.mark.parametrize("entry", BANK, ids=[entry.name for entry in BANK])
+def test_no_page_runs_or_fetches_anything(afternoons: list[Afternoon], entry: Entry) -> None:
+    classroom = class_of(afternoons, entry).classroom
+    if not entry.recorded:
+        return
+    page = classroom.feedback(entry.folder, CHAPTER.id) / "feedback.html"
+    assert active_parts(page.read_text(encoding="utf-8")) == []
+    notebook = classroom.root / "autograded" / entry.folder / CHAPTER.id / "lm-basics.ipynb"
+    assert active_in_notebook(notebook) == []
 
 
 @pytest.mark.parametrize("name", NEIGHBOURS)
-def test_neighbours_get_what_they_deserve_and_see_nothing(afternoon: Afternoon, name: str) -> None:
-    assert afternoon.neighbours[name].points == points()
-    assert afternoon.neighbours[name].leaks == []
+def test_neighbours_get_what_they_deserve(afternoons: list[Afternoon], name: str) -> None:
+    for afternoon in afternoons:
+        assert afternoon.neighbours[name].points == worth_of(afternoon)
+        assert afternoon.neighbours[name].leaks == []
 
 
-def test_nothing_is_left_on_the_machine(afternoon: Afternoon) -> None:
-    assert afternoon.traces == []
-    assert afternoon.visitors == 0
+def test_nothing_is_left_on_the_machine(afternoons: list[Afternoon]) -> None:
+    assert [afternoon.traces for afternoon in afternoons] == [[], []]
+    assert [afternoon.visitors for afternoon in afternoons] == [0, 0]
 
 
-def test_the_gradebook_can_be_written_afterwards(afternoon: Afternoon) -> None:
-    with sqlite3.connect(afternoon.classroom.root / "gradebook.db", timeout=1, isolation_level=None) as database:
-        database.execute("begin exclusive")
-        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
-        assert database.execute("select count(*) from grade where manual_score is not null").fetchone() == (0,)
-        database.execute("rollback")
+def test_the_gradebook_can_be_written_afterwards(afternoons: list[Afternoon]) -> None:
+    for afternoon in afternoons:
+        path = afternoon.classroom.root / "gradebook.db"
+        with sqlite3.connect(path, timeout=1, isolation_level=None) as database:
+            database.execute("begin exclusive")
+            assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+            assert database.execute("select count(*) from grade where manual_score is not null").fetchone() == (0,)
+            database.execute("rollback")

@@ -92,6 +92,11 @@ class Entry:
     full: bool = False
 
     @property
+    def alone(self) -> bool:
+        """Whether it is run alone under stock nbgrader: it may take the class folder along."""
+        return self.kind in ("harm: disk", "harm: processes", "learn: smuggle")
+
+    @property
     def folder(self) -> str:
         """The name of the student's folder."""
         return self.student or self.name.replace("/", " ").replace("'", "")

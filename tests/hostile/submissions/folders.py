@@ -75,7 +75,20 @@ def _(inner: Path, lesson: Lesson) -> None:
     (inner / "up").symlink_to("../../..")
 
 
-@folder("a hard link to a neighbour's notebook", "The same file under two names, as an archive can make it.", kind="folder: links", most=EVERY, least=EVERY)
+@folder("a link in a folder", "A folder holds links to a neighbour's notebook.", kind="folder: links", **NOTHING)
+def _(inner: Path, lesson: Lesson) -> None:
+    (inner / "homework").mkdir()
+    (inner / "homework" / NAME).symlink_to(classroom(inner) / "submitted" / "aaron" / inner.name / NAME)
+    (inner / "up").symlink_to(classroom(inner) / "submitted" / "aaron" / inner.name)
+
+
+@folder(
+    "a hard link to a neighbour's notebook",
+    "The same file under two names, as an archive can make it.",
+    kind="folder: links",
+    most=EVERY,
+    least=EVERY,
+)
 def _(inner: Path, lesson: Lesson) -> None:
     os.link(classroom(inner) / "submitted" / "aaron" / inner.name / NAME, inner / NAME)
 
@@ -96,7 +109,12 @@ def _(inner: Path, lesson: Lesson) -> None:
         os.chdir(here)
 
 
-@folder("a device", "The notebook is a device of zeros (a FIFO where devices cannot be made).", kind="folder: devices", **NOTHING)
+@folder(
+    "a device",
+    "The notebook is a device of zeros (a FIFO where devices cannot be made).",
+    kind="folder: devices",
+    **NOTHING,
+)
 def _(inner: Path, lesson: Lesson) -> None:
     try:
         os.mknod(inner / NAME, 0o20666, os.makedev(1, 5))
@@ -111,13 +129,13 @@ def _(inner: Path, lesson: Lesson) -> None:
         os.mkfifo(inner / name)
 
 
-@folder("a folder with the notebook's name", "The notebook is a folder.", kind="folder: names", **NOTHING)
+@folder("a folder with the notebook's name", "The notebook is a folder that holds one.", kind="folder: names")
 def _(inner: Path, lesson: Lesson) -> None:
     (inner / NAME).mkdir()
     (inner / NAME / NAME).write_bytes(honest(lesson))
 
 
-@folder("a notebook in a folder", "The notebook lies one folder deeper.", kind="folder: names", **NOTHING)
+@folder("a notebook in a folder", "The notebook lies one folder deeper.", kind="folder: names")
 def _(inner: Path, lesson: Lesson) -> None:
     (inner / "homework").mkdir()
     (inner / "homework" / NAME).write_bytes(honest(lesson))
@@ -162,7 +180,12 @@ def _(inner: Path, lesson: Lesson) -> None:
         deep = deep / "d"
 
 
-@folder("nobody may read it", "The notebook has no permissions; where root grades, it is read all the same.", kind="folder: names", least=())
+@folder(
+    "nobody may read it",
+    "The notebook has no permissions; where root grades, it is read all the same.",
+    kind="folder: names",
+    least=(),
+)
 def _(inner: Path, lesson: Lesson) -> None:
     (inner / NAME).write_bytes(honest(lesson))
     (inner / NAME).chmod(0)
@@ -186,46 +209,3 @@ def _(inner: Path, lesson: Lesson) -> None:
 @folder("another name", "One notebook with a name of the student's own.", kind="folder: names")
 def _(inner: Path, lesson: Lesson) -> None:
     (inner / "Copy of lm-basics.ipynb").write_bytes(honest(lesson))
-
-
-for number, odd in enumerate(("-rf.ipynb", "..\\..\\gradebook.ipynb", "a\nb.ipynb", "<img src=x>.ipynb", "$(touch x).ipynb", "\u202egpj.ipynb", "%2e%2e%2f.ipynb")):
-
-    @folder(f"an odd name {number + 1}", f"The notebook is named {odd!r}.", kind="folder: names")
-    def _(inner: Path, lesson: Lesson, odd: str = odd) -> None:
-        (inner / odd).write_bytes(honest(lesson))
-
-
-for number, odd in enumerate(("a [b]", "[!a]*", "star*", "{student_id}", "%s%n", "--force", "'; drop table grade; --", "<script>pwned=1</script".replace("/", "∕"), "$(touch pwned)", "~root", "café", "x" * 128)):
-
-    @folder(f"a student named oddly {number + 1}", f"The student's folder is named {odd[:30]}.", kind="folder: students", student=odd)
-    def _(inner: Path, lesson: Lesson) -> None:
-        (inner / NAME).write_bytes(honest(lesson))
-
-
-for number, odd in enumerate(("x" * 200, " space", "line\nbreak", "back\\slash", "..\\up", "tab\tted")):
-
-    @folder(f"a student that no gradebook holds {number + 1}", f"The student's folder is named {odd[:30]!r}.", kind="folder: students", student=odd, recorded=False, **NOTHING)
-    def _(inner: Path, lesson: Lesson) -> None:
-        (inner / NAME).write_bytes(honest(lesson))
-
-
-for number, (stamp, words) in enumerate({"1999-01-01 00:00:00 UTC": "a time long past", "2999-01-01 00:00:00 UTC": "a time to come", "yesterday'; --": "no time", "9" * 100_000: "a number without end"}.items()):
-
-    @folder(f"a timestamp {number + 1}", f"timestamp.txt holds {words}.", kind="folder: times")
-    def _(inner: Path, lesson: Lesson, stamp: str = stamp) -> None:
-        (inner / NAME).write_bytes(honest(lesson))
-        (inner / "timestamp.txt").write_text(stamp)
-        os.utime(inner / NAME, (0, 0))
-
-
-@folder("a timestamp that is a link", "timestamp.txt is a link to the class secret.", kind="folder: times")
-def _(inner: Path, lesson: Lesson) -> None:
-    (inner / NAME).write_bytes(honest(lesson))
-    (inner / "timestamp.txt").symlink_to(classroom(inner) / ".secret")
-
-
-@folder("settings beside it", "Configuration and modules of the student's own lie beside the notebook.", kind="folder: names")
-def _(inner: Path, lesson: Lesson) -> None:
-    (inner / NAME).write_bytes(honest(lesson))
-    for name in ("nbgrader_config.py", "jupyter_config.py", "numpy.py", "grader.py", "conftest.py", "sitecustomize.py", "json.py", "torch.py"):
-        (inner / name).write_text("import os; os._exit(3)\n")
