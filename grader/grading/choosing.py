@@ -36,12 +36,12 @@ WorkedOn = Callable[[bytes], bool]
 
 def work_in(course: Course, chapter: Chapter) -> WorkedOn:
     """`worked_on` for a chapter, whose notebook is built when a submission first has several notebooks."""
-    from grader.authoring.notebooks import student_notebook
-
     kept: list[WorkedOn] = []
 
     def was(data: bytes) -> bool:
         if not kept:
+            from grader.authoring.notebooks import student_notebook
+
             kept.append(worked_on(student_notebook(course, chapter)))
         return kept[0](data)
 

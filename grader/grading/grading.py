@@ -16,39 +16,13 @@ from grader.grading.classroom import Classroom, check_gradebook, programs_on_pat
 from grader.grading.collecting import Place, Submission, find_submissions, is_recordable, take_in, with_problem
 from grader.grading.earlier import Keys, Memo, keys_of, remember_environment, unchanged
 from grader.grading.feedback import as_json, as_page, result_record
+from grader.grading.graded import Graded, as_before, unchanged_class
 from grader.grading.judging import judge_outcome, nothing_met
 from grader.grading.ledger import Held, Ledger, points_held
 from grader.grading.recalling import Ready, Seen, prepare, recalled, remembered, unreadable
 from grader.grading.recording import finished_notebook, register, write_notebook
 from grader.grading.store import FOLDER, Store
 from grader.hidden import Result
-
-
-@dataclass(frozen=True)
-class Graded:
-    """What became of one submission.
-
-    Attributes:
-        student: the student.
-        points: what the gradebook holds now.
-        max_points: what there was to earn.
-        problem: why there was nothing to grade, if so.
-        repairs: what was mended.
-        skipped: graded before from the same bytes with the same checks; nothing was done.
-        recorded: false where nothing could be written: a name that no gradebook holds, or trouble of the
-            grader's own.
-        executed: whether anything of the student's ran; not where an earlier run's answers were judged again.
-    """
-
-    student: str
-    points: float
-    max_points: float
-    problem: str = ""
-    repairs: tuple[str, ...] = ()
-    skipped: bool = False
-    recorded: bool = True
-    executed: bool = False
-
 
 Executor = Callable[[Iterator[Plan]], Iterator[tuple[int, Outcome]]]
 """Runs plans as it draws them and yields (number of the plan, outcome) as they finish, in any order."""
@@ -163,22 +137,19 @@ def grade_class(
         AuthoringError: for an author's mistake. Nothing is written then.
         EnvironmentProblem: when the gradebook fails.
     """
+    same = None if force else unchanged_class(course, chapter, classroom, only=only, sandboxed=sandboxed)
+    if same is not None:
+        started(len(same))
+        for graded in same:
+            finished(graded)
+        return same
     places = find_submissions(classroom.submitted, chapter.id, chapter.page.stem, only, work_in(course, chapter))
-    memo = Memo(classroom, course, chapter)
-    keys = None if force else memo.read()
-    if keys is not None:
-        same = all_unchanged(classroom, keys, places, sandboxed)
-        if same is not None:
-            started(len(same))
-            for graded in same:
-                finished(graded)
-            return same
     assignment = load_assignment(course, chapter)
     programs_on_path()
     register(classroom, assignment, str(course.settings["course"]["slug"]))
     write_settings(classroom, course, chapter.budget.cell_seconds)
     run = start_run(course, classroom, assignment, force=force, sandboxed=sandboxed, finished=finished)
-    memo.write(run.keys)
+    Memo(classroom, course, chapter).write(run.keys)
     started(len(places))
     with open_ledger(run) as run.ledger:
         run.execute(places, executor)
@@ -211,32 +182,13 @@ def open_ledger(run: Run) -> Ledger:
     return Ledger(run.classroom.db_url, slug, assignment.chapter.id, assignment.stem)
 
 
-def all_unchanged(classroom: Classroom, keys: Keys, places: Sequence[Place], sandboxed: bool) -> list[Graded] | None:
-    """What became of each submission in earlier runs, if every one of them is as it was; None at the first that
-    is not."""
-    held = points_held(classroom.db_url, keys.chapter)
-    secret, found = classroom.secret(), []
-    for place in places:
-        submission = take_in(place)
-        result = unchanged(classroom, keys, secret, submission, held.get(submission.student), sandboxed)
-        if result is None:
-            return None
-        found.append(_as_before(submission.student, held[submission.student], result))
-    return found
-
-
 def graded_before(run: Run, submission: Submission) -> Graded | None:
     """What an earlier run made of the very same submission, if all of it is there."""
     if not is_recordable(submission):
         return None
     held = run.held.get(submission.student)
     result = unchanged(run.classroom, run.keys, run.secret, submission, held, run.sandboxed)
-    return None if result is None or held is None else _as_before(submission.student, held, result)
-
-
-def _as_before(student: str, held: Held, result: dict[str, Any]) -> Graded:
-    repairs = tuple(result["repairs"])
-    return Graded(student, held.points, result["max_points"], result["problem"], repairs, skipped=True)
+    return None if result is None or held is None else as_before(submission.student, held, result)
 
 
 def nothing_earned(assignment: Assignment, problem: str) -> dict[str, Result]:

@@ -16,7 +16,8 @@ from grader.grading.choosing import work_in
 from grader.grading.classroom import Classroom, programs_on_path, write_settings
 from grader.grading.collecting import Place, Submission, find_submissions, take_in
 from grader.grading.earlier import Memo, read_result
-from grader.grading.grading import Executor, Graded, Run, nothing_earned, open_ledger, start_run, write_down
+from grader.grading.graded import Graded
+from grader.grading.grading import Executor, Run, nothing_earned, open_ledger, start_run, write_down
 from grader.grading.judging import judge_outcome, shortened
 from grader.grading.recalling import Ready, Seen, unreadable
 from grader.grading.recording import register

@@ -39,6 +39,7 @@ def grade(
     from grader.course import find_root, load_course
     from grader.errors import CourseError
     from grader.grading.classroom import open_classroom
+    from grader.grading.graded import unchanged_class
     from grader.grading.grading import grade_class
     from grader.grading.one_writer import one_writer
     from grader.teaching.executing import chosen_workers
@@ -47,6 +48,12 @@ def grade(
     course = load_course(find_root())
     chapter = course.chapter(chapter_id)
     classroom = open_classroom(folder, db_url)
+    # seen here, so that no sandbox is tried out and no worker started for nothing
+    same = None if force else unchanged_class(course, chapter, classroom, only=students, sandboxed=not no_sandbox)
+    if same is not None:
+        _print_summary(same, classroom.root)
+        click.echo(f"Nothing has changed since it was graded. `course report {chapter_id}` shows the class.")
+        return
     with (
         chosen_workers(workers, scheduler, no_sandbox=no_sandbox) as executor,
         one_writer(classroom),

@@ -14,6 +14,7 @@ import pytest
 from grader.course import load_course
 from grader.execution.plan import Outcome, Plan
 from grader.execution.run import execute
+from grader.grading import graded as graded_module
 from grader.grading import grading, keys
 from grader.grading.recalling import prepare
 from grader.grading.store import Asked, Record, Store
@@ -288,8 +289,8 @@ def test_an_unchanged_class_is_seen_without_opening_the_gradebook_for_each(
         graded.submit(f"more-{number}", graded.right())
     graded.grade()
     asked = []
-    read = grading.points_held
-    monkeypatch.setattr(grading, "points_held", lambda *args: asked.append(args) or read(*args))
+    read = graded_module.points_held
+    monkeypatch.setattr(graded_module, "points_held", lambda *args: asked.append(args) or read(*args))
     for name in ("load_assignment", "register", "open_ledger", "prepare"):
         monkeypatch.setattr(grading, name, nothing_to_run)
     again = graded.grade(nothing_to_run)
