@@ -20,6 +20,8 @@ SETTINGS = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
     "distributed.worker.preload": ["grader.execution.tasks"],
+    "distributed.worker.http.routes": [],
+    "distributed.scheduler.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1GB",
 }
 """A plan is bounded by its own budget, so Dask's limits on a worker's memory are off, and a worker that died is
@@ -28,10 +30,13 @@ reported at once: who was running there is for us to judge."""
 
 @contextlib.contextmanager
 def local_client(workers: int) -> Iterator[Any]:
-    """A client of a new cluster on this machine, which ends with it."""
+    """A client of a new cluster on this machine, which ends with it and obeys nobody else."""
     import dask
     from distributed import Client, LocalCluster
+    from distributed.security import Security
 
+    # who can speak to a scheduler can run code as its owner, and other users of this machine could
+    keys = Security.temporary()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="grading-"))
         stack.enter_context(dask.config.set({**SETTINGS, "temporary-directory": folder}))
@@ -45,10 +50,11 @@ def local_client(workers: int) -> Iterator[Any]:
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             local_directory=folder,
             memory_limit=0,
+            security=keys,
             silence_logs=logging.CRITICAL,
         )
         stack.enter_context(cluster)
-        yield stack.enter_context(Client(cluster, set_as_default=False))
+        yield stack.enter_context(Client(cluster, security=keys, set_as_default=False))
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ DEATHS_ALONE = 2
 """A plan put aside runs at the end, with nothing beside it. Now it is its own doing."""
 GONE_SECONDS = 300
 """For workers to come back when there are none left."""
+REPLACE_SECONDS = 30
+"""For a worker of our own that died to be started again, before another one is."""
 RECONNECT_SECONDS = 30
 """For a scheduler to come back."""
 BEAT = 1.0
@@ -61,7 +63,8 @@ class Dispatch:
         self.traits: dict[str, dict[str, str]] = {}
         """By digest of each library that workers have been given: what they must be like."""
         self.next_look = 0.0
-        self.last_seen = time.monotonic()
+        self.last_seen = self.last_whole = time.monotonic()
+        self.wanted = 0 if foreign else len(client.cluster.worker_spec)
 
     def outcomes(self, plans: Iterable[Plan]) -> Iterator[tuple[int, Outcome]]:
         """Execute all plans; yields (position, outcome) in the order they finish.
@@ -105,6 +108,13 @@ class Dispatch:
         except (OSError, TimeoutError) as error:
             raise _scheduler_lost() from error
         self.next_look = time.monotonic() + BEAT
+        if len(self.workers) >= self.wanted:
+            self.last_whole = now
+        elif now > self.last_whole + REPLACE_SECONDS:
+            # of our own; Dask gives up on a worker that dies while it starts
+            missing = self.wanted - len(self.workers)
+            self.client.cluster.scale(len(self.client.cluster.worker_spec) + missing)
+            self.last_whole = now
         if self.workers:
             self.last_seen = now
         elif now > self.last_seen + GONE_SECONDS:

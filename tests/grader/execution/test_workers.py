@@ -1,7 +1,9 @@
 """Many plans: each gets its own outcome, whatever happens to its neighbours or to a worker."""
 
 import gc
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import weakref
@@ -12,7 +14,9 @@ from typing import Any
 import pytest
 
 from grader.course import Budget
-from grader.execution import workers
+from grader.execution import dispatch, workers
+from grader.execution.cluster import local_client
+from grader.execution.dispatch import Dispatch
 from grader.execution.plan import Library, Plan, PlanCell
 from grader.execution.workers import TROUBLE, execute_all
 
@@ -88,6 +92,36 @@ def test_a_plan_that_kills_its_worker_is_tried_again_and_then_noted(
     outcomes = dict(execute_all(plans, workers=1, sandbox=False))
     assert "the worker that ran it ended" in outcomes[1].notes[TROUBLE]
     assert [said(outcomes[n]) for n in (0, 2)] == ["0", "2"]
+
+
+@pytest.mark.slow
+def test_a_worker_of_our_own_that_is_not_started_again_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask gives up on a worker that is lost while it starts, as one may be on a busy machine."""
+    monkeypatch.setattr(dispatch, "REPLACE_SECONDS", 0.5)
+    with local_client(1) as client:
+        (nanny,) = client.cluster.workers.values()
+        nanny.auto_restart = False
+        (process,) = client.run(os.getpid).values()
+        os.kill(process, signal.SIGKILL)
+        outcomes = dict(Dispatch(client, ISOLATED, foreign=False).outcomes(plan(n) for n in range(3)))
+    assert [said(outcomes[n]) for n in range(3)] == ["0", "1", "2"]
+
+
+@pytest.mark.slow
+def test_our_own_cluster_obeys_nobody_else_on_this_machine() -> None:
+    """Another user could find its port; without its key, which never leaves memory, nobody is listened to."""
+    from distributed import Client
+    from distributed.security import Security
+
+    with local_client(1) as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        assert client.submit(sum, [1, 2]).result() == 3
+        for stranger in (Security.temporary(), Security()):
+            with pytest.raises((OSError, TypeError)):
+                Client(address, security=stranger, timeout=2, set_as_default=False)
+        with pytest.raises(OSError):
+            Client(address.replace("tls://", "tcp://"), timeout=2, set_as_default=False)
 
 
 def test_importing_the_workers_does_not_import_dask() -> None:
