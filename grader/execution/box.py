@@ -20,8 +20,9 @@ from grader.execution.process import Ending, Process
 
 START_SECONDS = 120
 """For Python and its imports on a busy machine; nothing of the student's has run by then."""
-BEAT = 0.05
-"""Seconds between two looks at the process tree."""
+BEAT, FAST_BEAT = 0.05, 0.01
+"""Seconds between two looks at the process tree; the shorter for one that may soon use more memory than allowed,
+where no control group sees to that."""
 MAX_FILES = 50_000
 OWN_PROCESSES = 8
 """Beside a submission's: bubblewrap's and the first of its process namespace."""
@@ -51,6 +52,7 @@ class Box:
         self._buffer = bytearray()
         self._next_look = 0.0
         self._looks = 0
+        self._beat = BEAT
         self._started = False
         self._closed = False
         self._unmapped_mb = 0.0
@@ -157,11 +159,11 @@ class Box:
             now = time.monotonic()
             if now >= self._next_look:
                 self._look()
-                self._next_look = now + BEAT
+                self._next_look = now + self._beat
             if now > deadline:
                 raise StoppedError("ran out of time")
             # what has come is read before the end is believed
-            if any(ready == fd for ready, _ in poll.poll(BEAT * 1000)):
+            if any(ready == fd for ready, _ in poll.poll(self._beat * 1000)):
                 return
             ending = self.process.ending(0)
             if ending is not None:
@@ -174,12 +176,13 @@ class Box:
         if self.group.out_of_memory:
             raise StoppedError(f"used more than {self.budget.memory_mb:,} MB of memory")
         self._looks += 1
-        if self._looks % 4 == 0:
+        if self._looks % 4 == 0 or self._beat == FAST_BEAT:
             self._unmapped_mb = watch.unmapped_mb(use.pids)
         memory = use.memory_mb + self._unmapped_mb
         if memory > self.budget.memory_mb:
             memory = (watch.proportional_mb(use.pids[self.process.apart :]) or use.memory_mb) + self._unmapped_mb
         self.peak_mb = max(self.peak_mb, memory)
+        self._beat = FAST_BEAT if 2 * memory > self.budget.memory_mb and not self.group.available else BEAT
         if memory > self.budget.memory_mb:
             raise StoppedError(f"used more than {self.budget.memory_mb:,} MB of memory")
         if use.threads > self.budget.processes + OWN_PROCESSES:

@@ -32,8 +32,10 @@ def start(plan: Plan, sandbox: bool, cells: list[dict[str, Any]], warm: bool = T
     for _ in range(TRIES if sandbox and warm else 0):
         try:
             return _begin(plan, lambda group: pool.fork(plan), cells), ""
-        except (WarmProblem, EnvironmentProblem) as problem:
-            remark = str(problem)
+        except WarmProblem as problem:
+            remark = str(problem) or remark
+        except EnvironmentProblem as error:
+            remark = error.problem
     return _begin(
         plan, lambda group: ColdProcess(plan, sandbox, group), cells
     ), f"started cold: {remark}" if remark else ""

@@ -62,8 +62,10 @@ def try_out(server: Server) -> None:
             lines = [box.receive(time.monotonic() + SECONDS, 1 << 20) for _ in cells]
         two, look = [json.loads(line[1:])["outputs"][0] for line in lines]
         seen: dict[str, Any] = json.loads(look["text"]) if "text" in look else look
-    except (StoppedError, EnvironmentProblem, ValueError, LookupError) as error:
-        raise WarmProblem(f"the trial of a fork failed: {error}") from None
+    except EnvironmentProblem as error:
+        raise WarmProblem(f"the trial of a fork failed: {error.problem}") from None
+    except (StoppedError, ValueError, LookupError) as error:
+        raise WarmProblem(f"the trial of a fork failed: it {error}") from None
     if two.get("data") != {"text/plain": "2"}:
         raise WarmProblem(f"the trial of a fork showed {str(two)[:200]} for 1 + 1")
     odd = {key: seen.get(key) for key, value in CLOSED.items() if seen.get(key) != value}

@@ -227,6 +227,25 @@ def test_without_warm_starts_the_first_outcome_says_why_and_all_are_graded(
     assert all("bwrap" not in words_of(pid) for pid in children())
 
 
+def test_where_the_kernel_lets_no_fork_mount_its_own_proc_the_remark_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose /proc is covered in part."""
+    command = sandbox.command
+
+    def covered(*arguments: object, **options: object) -> list[str]:
+        words = command(*arguments, **options)
+        if options.get("for_server"):
+            at = words.index("/proc") - 1
+            words[at : at + 3] = ["--proc", "/proc"]
+        return words
+
+    monkeypatch.setattr(pools, "MAX_FAILURES", 1)
+    monkeypatch.setattr(sandbox, "command", covered)
+    outcome = execute(plan("1"))
+    assert outcome.start == "cold"
+    assert "mount /proc: Operation not permitted" in outcome.remark
+    assert outcome.answers == {"f": [4]}
+
+
 @pytest.mark.parametrize("look", ["filter", "processes", "capabilities", "another user namespace"])
 def test_a_sandbox_that_is_not_closed_is_not_used(monkeypatch: pytest.MonkeyPatch, look: str) -> None:
     monkeypatch.setitem(trial.CLOSED, look, "something else")
@@ -247,7 +266,7 @@ def test_nothing_stays_after_close(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_random_numbers_and_modules_are_the_same_warm_and_cold(monkeypatch: pytest.MonkeyPatch) -> None:
     library = Library((), ("numpy",))
     source = (
-        "import random; first = random.random()\nimport numpy as np\nprint(first, random.random(), np.random.rand())"
+        "import random; first = random.random()\nimport numpy.random as own\nprint(first, random.random(), own.rand())"
     )
     warm = execute(replace(plan(source, library=library), seed=7))
     monkeypatch.setattr(starting, "TRIES", 0)
