@@ -11,6 +11,7 @@
       gradebook.db                       nbgrader's gradebook, unless --db names another
       nbgrader_config.py                 lets nbgrader's commands and formgrader work from here
       .secret                            decides the seeds of the hidden cases; mode 0600
+      .records/                          what submissions answered, so that nothing is asked twice; mode 0700
 
 nbgrader writes its own feedback, when asked, to `feedback_nbgrader/`: it replaces whole folders.
 """
