@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format book bench chaos checkpoints lab clean
+.PHONY: help setup demo test quick lint format book bench chaos damaged endings grade-bench checkpoints lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,15 @@ bench: $(READY) ## measured ratios against peer libraries, side by side in one r
 
 chaos: $(READY) ## kill -9 whatever grades a small class at random moments, then compare (ROUNDS=100)
 	@python tests/chaos/chaos.py --rounds $(ROUNDS)
+
+damaged: $(READY) ## grade 500 damaged notebooks and print what each kind of damage cost
+	@python -m tests.damaged.table
+
+endings: $(READY) ## silence, kill and exit at every code cell of every chapter: does a score rise?
+	@python -m tests.damaged.endings
+
+grade-bench: $(READY) ## course grade beside stock nbgrader, and a class of 10,000 (PARTS="stock isolation thousands")
+	@python -m tests.bench.grading $(PARTS)
 
 checkpoints: $(READY) ## make the shipped split, tokenizer and small models again (an hour; SCALE=4 trains longer)
 	@python -m byhand.splitting
