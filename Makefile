@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format book bench chaos damaged endings grade-bench checkpoints lab clean
+.PHONY: help setup demo test quick lint format book bench hostile chaos damaged endings grade-bench checkpoints lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ endings: $(READY) ## silence, kill and exit at every code cell of every chapter:
 
 grade-bench: $(READY) ## course grade beside stock nbgrader, and a class of 10,000 (PARTS="stock isolation thousands")
 	@python -m tests.bench.grading $(PARTS)
+
+hostile: $(READY) ## the bank of hostile submissions, here and under stock nbgrader, as a table (ONLY="forge learn" for some)
+	@python -m tests.hostile.table $(ONLY)
 
 checkpoints: $(READY) ## make the shipped split, tokenizer and small models again (an hour; SCALE=4 trains longer)
 	@python -m byhand.splitting
