@@ -37,7 +37,7 @@ class Bait:
         drops = [str(path) for path in (self.root, self.classroom, self.home, *OTHERS)]
         return (
             f"CLASS, COURSE, HOME = {str(self.classroom)!r}, {str(COURSE.root)!r}, {str(self.home)!r}\n"
-            f"PORT, MARK, DROPS = {self.port}, {self.mark!r}, {drops!r}\n"
+            f"PORT, MARK, DROPS = {self.port}, {self.mark!r}, {drops!r}\nNOTE = {self.canary('note')!r}\n"
         )
 
     def canary(self, name: str) -> str:

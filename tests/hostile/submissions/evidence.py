@@ -81,6 +81,7 @@ def secrets_of(bait: Bait) -> dict[str, list[str]]:
         "the grader's environment": [bait.canary("environment")],
         "a file of the home": [bait.canary("home")],
         "a neighbour's answer": [bait.canary("neighbour")],
+        "another submission's note": [bait.canary("note")],
         "the gradebook": ["SQLite format 3", "submitted_assignment"],
     }
 
