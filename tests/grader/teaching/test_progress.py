@@ -53,6 +53,13 @@ def test_before_anything_is_graded_the_time_left_is_not_known(pace: Pace, clock:
     assert pace.left is None
 
 
+def test_a_handful_is_not_enough_to_name_a_time(pace: Pace, clock: Clock) -> None:
+    run(pace, clock, 7, 1.0)
+    assert pace.left is None
+    run(pace, clock, 1, 1.0)
+    assert pace.left == pytest.approx(9992)
+
+
 def test_the_start_of_the_workers_is_not_taken_for_the_speed(pace: Pace, clock: Clock) -> None:
     clock.now += 60
     run(pace, clock, 20, 0.5)
