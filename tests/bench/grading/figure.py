@@ -37,14 +37,3 @@ def draw_memory(found: dict[str, Any], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
-    _fit_to_width(path)
-
-
-def _fit_to_width(path: Path) -> None:
-    """Let the page decide the size: a drawing with fixed points would not shrink on a phone."""
-    import re
-
-    text = path.read_text(encoding="utf-8")
-    text = re.sub(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"', r"<svg \1", text, count=1)
-    text = re.sub(r'(<svg [^>]*?)height="[\d.]+pt"([^>]*?)width="[\d.]+pt"', r"\1\2", text, count=1)
-    path.write_text(text, encoding="utf-8")

@@ -64,6 +64,7 @@ def isolation_costs(subject: Subject, rounds: int) -> dict[str, Any]:
             if number:
                 spent[way].append(cost)
     close()
+    group.close()
     return {
         "subject": subject.name,
         "rounds": rounds,

@@ -69,8 +69,11 @@ class Group:
         return int(dict(line.split() for line in text.splitlines())["usage_usec"]) / 1e6
 
     def close(self) -> None:
+        """Count no longer, and take the group away."""
         if self.folder is not None:
             with contextlib.suppress(OSError):
+                if str(os.getpid()) in (self.folder / "cgroup.procs").read_text().split():
+                    (self.folder.parent / "cgroup.procs").write_text(str(os.getpid()))
                 self.folder.rmdir()
 
 
