@@ -89,7 +89,7 @@ def secrets_of(bait: Bait) -> dict[str, list[str]]:
 def own_text(folder: Path) -> str:
     """Everything that the student wrote, as far as it can be read as text."""
     parts: list[str] = []
-    for path in sorted(folder.glob("*")) if folder.is_dir() and not folder.is_symlink() else []:
+    for path in sorted(folder.rglob("*")) if folder.is_dir() and not folder.is_symlink() else []:
         if stat.S_ISREG(path.lstat().st_mode) and path.lstat().st_size < 10 << 20:
             data = path.read_bytes()
             text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8", "replace")

@@ -31,7 +31,6 @@ LAST = "zzz-last"
 PATIENCE = 150
 """Seconds without a finished submission after which a batch hangs."""
 
-CELL_SECONDS = 8
 USER = 4242
 
 CONFIG = """
@@ -111,12 +110,14 @@ class Batch:
         (classroom.root / ".secret").write_text("a" * 64 + "\n")
         programs_on_path()
         register(classroom, self.assignment, "stock")
+        # loops end soon; elsewhere a slow import on a busy machine must not look like one
+        seconds = 8 if all("cell_seconds" in entry.budget for entry in self.entries) else 60
         (classroom.root / "nbgrader_config.py").write_text(
             CONFIG.format(
                 course=str(COURSE.root),
                 library=str(COURSE.library_root),
                 root=str(classroom.root),
-                seconds=CELL_SECONDS,
+                seconds=seconds,
             )
         )
         for path in (self.root, *self.root.parents):
