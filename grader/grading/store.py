@@ -121,18 +121,24 @@ class Store:
         return record if record is not None and (record.student, record.chapter) == (student, chapter_id) else None
 
     def save(self, record: Record) -> bool:
-        """Keep a record in place of the earlier one; false where it is too large, and then none is kept."""
+        """Keep a record in place of the earlier one; false where it is too large or cannot be written.
+
+        A record saves work and decides nothing: a class is graded without it as well.
+        """
         path = self.path(record.student, record.chapter)
         try:
             text = _written(record)
         except wire.WireFormatError:
             text = b""
-        if not 0 < len(text) <= MAX_BYTES:
-            path.unlink(missing_ok=True)
+        try:
+            if not 0 < len(text) <= MAX_BYTES:
+                path.unlink(missing_ok=True)
+                return False
+            private_folder(self.folder)
+            data = zlib.compress(text, 1)
+            write_whole(path, self._seal(data) + b"\n" + data, mode=0o600)
+        except OSError:
             return False
-        private_folder(self.folder)
-        data = zlib.compress(text, 1)
-        write_whole(path, self._seal(data) + b"\n" + data, mode=0o600)
         return True
 
     def _seal(self, data: bytes) -> bytes:

@@ -170,6 +170,14 @@ def test_answers_without_end_are_not_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert not store.path("ada", "01-tiny").exists()
 
 
+def test_a_class_is_graded_where_no_record_can_be_written(workshop: Workshop) -> None:
+    (workshop.folder / ".records").mkdir(mode=0o700)
+    (workshop.folder / ".records" / "right").write_text("a file where a folder should be")
+    workshop.submit("right", workshop.right())
+    assert workshop.points() == {"right": 3}
+    assert workshop.grade(nothing_to_run)["right"].skipped
+
+
 def test_a_forged_record_is_executed_again(graded: Workshop) -> None:
     forger = Store(graded.folder / ".records", "guessed" * 10)
     known = Store(graded.folder / ".records", graded.classroom.secret()).load("half", "01-tiny")
