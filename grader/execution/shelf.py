@@ -1,5 +1,7 @@
 """Library slices on this machine's disk, written once for each and mounted read-only into sandboxes."""
 
+import contextlib
+import fcntl
 import functools
 import importlib.util
 import shutil
@@ -7,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from grader.execution.plan import Library, Plan
 
@@ -15,7 +18,9 @@ FONTS = ".matplotlib"
 
 PARENT: str | None = None
 """Where to put the folders: the system's folder for temporary files where it is None."""
+PREFIX, LOCK = "grading-library-", "lock"
 _lock = threading.Lock()
+_held: list[BinaryIO] = []
 _folders: dict[str, Path] = {}
 
 
@@ -25,9 +30,7 @@ def library_folder(plan: Plan) -> Path:
     with _lock:
         folder = _folders.get(library.digest)
         if folder is None or not folder.is_dir():
-            # this folder keeps other users out; the one in it is shown to sandboxes
-            private = Path(tempfile.mkdtemp(prefix="grading-library-", dir=PARENT))
-            folder = _folders[library.digest] = write_files(private / "library", library.files)
+            folder = _folders[library.digest] = write_files(_private_folder() / "library", library.files)
         if not (folder / FONTS).is_dir() and _wants_fonts(plan):
             write_files(folder / FONTS, font_list())
         return folder
@@ -53,6 +56,27 @@ def clear() -> None:
         for folder in _folders.values():
             shutil.rmtree(folder.parent, ignore_errors=True)
         _folders.clear()
+        for held in _held:
+            held.close()
+        _held.clear()
+
+
+def _private_folder() -> Path:
+    """A new folder that keeps other users out, locked as long as this process lives.
+
+    Those of graders that were killed are removed at the same time.
+    """
+    for path in Path(PARENT or tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PARENT))
+    held = (folder / f"{LOCK}.new").open("wb")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    # nobody ever sees it without its lock
+    (folder / f"{LOCK}.new").rename(folder / LOCK)
+    _held.append(held)
+    return folder
 
 
 def _wants_fonts(plan: Plan) -> bool:

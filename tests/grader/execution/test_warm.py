@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -261,6 +263,29 @@ def test_nothing_stays_after_close(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run.close()
     assert list(tmp_path.iterdir()) == []
     assert children() <= before
+
+
+def test_the_library_of_a_killed_grader_is_removed_by_the_next_and_that_of_a_living_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = f"""
+from grader.course import Budget
+from grader.execution import shelf
+from grader.execution.plan import Library, Plan
+shelf.PARENT = {str(tmp_path)!r}
+print(shelf.library_folder(Plan("x", (), (), Library((("a.py", b""),)), Budget())), flush=True)
+input()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        folder = Path(other.stdout.readline().decode().strip())
+        monkeypatch.setattr(shelf, "PARENT", str(tmp_path))
+        execute(plan("1"))
+        assert folder.is_dir()
+        other.kill()
+    run.close()
+    execute(plan("1"))
+    assert not folder.exists()
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_random_numbers_and_modules_are_the_same_warm_and_cold(monkeypatch: pytest.MonkeyPatch) -> None:
