@@ -70,11 +70,14 @@ def main() -> int:
         folder = Path(name)
         notebooks = [each for each in subjects(folder) if not asked.only or each.name in asked.only]
         if "stock" in parts:
+            names = [each.name for each in notebooks]
+            others = [each for each in found.get("against stock", ()) if each["subject"] not in names]
             compared = {each.name: Comparison(each.name, each.words, tuple(asked.sizes)) for each in notebooks}
             for number in range(asked.rounds):
                 for subject in notebooks:
                     compare(compared[subject.name], subject, number, folder / "rooms", tell)
-                    found["against stock"] = [each.summary() for each in compared.values() if each.costs]
+                    measured = [each.summary() for each in compared.values() if each.costs]
+                    found["against stock"] = [*others, *measured]
                     keep()
         if "isolation" in parts:
             found["isolation"] = [isolation_costs(subject, 5 * asked.rounds) for subject in notebooks[:2]]
