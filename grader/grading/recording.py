@@ -6,6 +6,7 @@ the outputs that nbgrader scores, lies where its formgrader looks, and has no ou
 
 import copy
 import logging
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from grader.grading.sanitising import safe_markdown, safe_outputs
 from grader.grading.skeleton import Prepared
 from grader.hidden import Result
 
+ANCHOR = re.compile(r'<a id="[^"]*"></a>')
 READ_ONLY = 0o444
 """nbgrader's permission for what it has autograded."""
 
@@ -131,6 +133,9 @@ def finished_notebook(
         if cell.cell_type != "code":
             if untouched.get(cell.id) != cell.source:
                 cell.source = safe_markdown(cell.source)
+            elif not label:
+                # formgrader finds the field for an answer's points by its id, and would find these instead
+                cell.source = ANCHOR.sub("", cell.source)
             continue
         cell.execution_count = None
         if label in by_checks:

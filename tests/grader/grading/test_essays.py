@@ -52,6 +52,9 @@ def test_an_essay_waits_for_a_person_and_an_untouched_one_is_zero(workshop: Work
     assert cell.source.startswith("Because $a < b$")
     assert "<script" not in cell.source
     assert "](" not in cell.source
+    assert all('id="why"' not in each.source for each in workshop.autograded("answered").cells), (
+        "formgrader's field for the points has this id"
+    )
     with Gradebook(workshop.classroom.db_url) as gradebook:
         grade = gradebook.find_grade("why", "tiny", "01-tiny", "answered")
         assert grade.auto_score is None
