@@ -3,10 +3,8 @@
 import csv
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 from .conftest import HALF_SHARES, RIGHT, Workshop
+from .formgrader import TOKEN, serving
 
 NOISY = (
     "import os, sys, warnings\n"
@@ -97,42 +96,13 @@ def test_nbgraders_feedback_is_made_beside_ours_and_shows_nothing_hidden(graded:
 @pytest.fixture(scope="module")
 def formgrader(graded: Workshop) -> Iterator[str]:
     """A Jupyter server with formgrader in the class folder; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = graded.folder.parent
-    log = (home / "server.log").open("w")
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser", f"--port={port}"),
-            "--IdentityProvider.token=word",
-            "--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': True}",
-        ],
-        cwd=graded.folder,
-        env={**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "no-config")},
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        yield f"http://127.0.0.1:{port}/formgrader"
-    finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
+    with serving(graded.folder) as address:
+        yield address
 
 
 def ask(address: str) -> str:
-    last: Exception | None = None
-    for _ in range(200):
-        try:
-            with urllib.request.urlopen(f"{address}?token=word", timeout=60) as answer:
-                return answer.read().decode()
-        except urllib.error.HTTPError:
-            raise
-        except OSError as error:
-            last = error
-            time.sleep(0.3)
-    raise AssertionError(f"no answer: {last}")
+    with urllib.request.urlopen(f"{address}?token={TOKEN}", timeout=60) as answer:
+        return answer.read().decode()
 
 
 def test_formgrader_shows_the_class_as_graded(formgrader: str) -> None:
