@@ -17,6 +17,8 @@ from grader.grading.broken import salvage
 MAX_CELLS = 2000
 MAX_SOURCE = 200_000
 """Characters of one cell; the longest answer of the course has a few thousand."""
+MAX_TEXT = 2_000_000
+"""Characters of all cells together; a chapter has a hundred thousand. What reads them parses them, some twice."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,18 @@ def read_loosely(data: bytes) -> tuple[list[LooseCell], list[str]]:
         raise SubmissionError("The file is not a notebook: it has no list of cells.")
     if len(raw) > MAX_CELLS:
         remarks.append(f"the notebook has {len(raw):,} cells: only the first {MAX_CELLS:,} were read")
-    cells = []
+    cells: list[LooseCell] = []
+    length = 0
     for item in raw[:MAX_CELLS]:
         cell = _loose_cell(item)
         if cell is None:
             remarks.append("a cell without a readable source was passed over")
         elif len(cell.source) > MAX_SOURCE:
             remarks.append(f"a cell of {len(cell.source):,} characters was passed over")
+        elif length + len(cell.source) > MAX_TEXT:
+            remarks.append(f"the cells have more than {MAX_TEXT:,} characters together: some were passed over")
         else:
+            length += len(cell.source)
             cells.append(cell)
     return cells, list(dict.fromkeys(remarks))
 

@@ -10,7 +10,7 @@ import pytest
 
 from grader.errors import SubmissionError
 from grader.grading.extras import STUDENT_TAG
-from grader.grading.loose import MAX_CELLS, read_loosely
+from grader.grading.loose import MAX_CELLS, MAX_TEXT, read_loosely
 from grader.grading.skeleton import Prepared, rebuild
 
 from .conftest import RIGHT, Workshop
@@ -307,3 +307,12 @@ def test_ten_thousand_cells_are_cut(workshop: Workshop) -> None:
     prepared = rebuild(workshop.student, cells)
     assert len(prepared.notebook.cells) < 1000
     assert any("were run" in repair for repair in prepared.repairs)
+
+
+def test_text_without_end_is_read_to_a_bound_and_small_cells_behind_it_still_are() -> None:
+    large = {"cell_type": "code", "source": "x = (1,\n" * 20_000}
+    small = {"cell_type": "code", "source": "y = 2"}
+    cells, remarks = read_loosely(json.dumps({"cells": [large] * 30 + [small]}).encode())
+    assert sum(len(cell.source) for cell in cells) <= MAX_TEXT
+    assert cells[-1].source == "y = 2"
+    assert any("some were passed over" in remark for remark in remarks)

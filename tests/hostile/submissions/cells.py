@@ -198,6 +198,11 @@ def _(content: Any, lesson: Lesson) -> None:
     content["cells"].append(own_cell("x = " + "1 + " * 250_000 + "1"))
 
 
+@notebook("forty megabytes of code", "Two hundred cells that are parsed and joined in vain.", kind="notebook: size")
+def _(content: Any, lesson: Lesson) -> None:
+    content["cells"] += [own_cell("    x = (1,\n" * 17_000) for _ in range(200)]
+
+
 @notebook("a deep expression", "An answer whose brackets overflow the parser.", kind="notebook: size", full=True)
 def _(content: Any, lesson: Lesson) -> None:
     lesson.cell(content, "softmax")["source"] = "x = " + "(" * 40_000 + ")" * 40_000
