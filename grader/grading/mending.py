@@ -18,6 +18,9 @@ SPLIT = "had been split; its parts were joined"
 MERGED = "stood in one cell with others; the cell was taken apart"
 STRAY = "held characters or prompts that Python does not read; they were taken out"
 
+MOST_CHARACTERS = 1_000_000
+"""Of all cells together; chapters have a tenth of it. A longer notebook is taken as it is: reading costs time."""
+
 MOST_PARTS = 12
 """Cells that are tried as the rest of a split one."""
 
@@ -33,6 +36,8 @@ MAGIC = re.compile(r"^\s*[%!?]|\?\s*$", re.MULTILINE)
 
 def mended(cells: Sequence[LooseCell], slots: Sequence[Slot]) -> list[LooseCell]:
     """The student's cells as they were before editors and accidents changed their borders."""
+    if sum(len(cell.source) for cell in cells) > MOST_CHARACTERS:
+        return list(cells)
     names = frozenset().union(*(slot.defines for slot in slots if slot.role == "answer"))
     blocks = _blocks(slots)
     whole = _rejoined([_readable(cell, names) for cell in cells], names)
@@ -64,7 +69,7 @@ def _rejoined(cells: Sequence[LooseCell], names: frozenset[str]) -> list[LooseCe
     number = 0
     while number < len(cells):
         first, parts = cells[number], 1
-        if first.kind == "code" and first.bare:
+        if first.kind == "code" and first.bare and not _is_indented(first.source):
             for count in range(2, MOST_PARTS):
                 rest = cells[number + count - 1 : number + count]
                 if not rest or not _may_be_the_rest(first, rest[0], names):

@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell
 
 from grader.grading.extras import STUDENT_TAG
 from grader.grading.loose import read_loosely
+from grader.grading.mending import MOST_CHARACTERS
 from grader.grading.skeleton import Prepared, rebuild
 
 from .conftest import RIGHT, Workshop
@@ -148,3 +149,13 @@ def test_two_whole_cells_with_one_label_are_two_cells(workshop: Workshop) -> Non
     prepared = rebuilt(workshop, replaced(workshop, [draft, RIGHT["shares"]], labelled=True))
     assert prepared.answers["shares"] == draft
     assert own(prepared) == [RIGHT["shares"]]
+
+
+def test_a_notebook_of_a_million_characters_is_taken_as_it_is(workshop: Workshop) -> None:
+    """A hostile one must not hold up the class: mending reads each cell several times."""
+    notebook = replaced(workshop, [RIGHT["add-up"], "    return 0"], label="add-up")
+    cells = rebuilt(workshop, notebook)
+    assert any("had been split" in words for words in cells.repairs)
+    notebook.cells.append(new_code_cell("(" * (MOST_CHARACTERS // 10)))
+    notebook.cells += [new_code_cell("x = 1\n" * (MOST_CHARACTERS // 60)) for _ in range(10)]
+    assert not any("had been split" in words for words in rebuilt(workshop, notebook).repairs)
