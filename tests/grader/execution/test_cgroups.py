@@ -103,7 +103,7 @@ def test_a_fork_bomb_is_held_and_ends_with_its_group(real: Place) -> None:
 
 def test_leaving_the_group_ends_what_still_runs_in_it(real: Place) -> None:
     with group(512, 20) as held:
-        sleeper = subprocess.Popen(held.joining(["/bin/sh", "-c", "echo in; sleep 600"]), stdout=subprocess.PIPE)
+        sleeper = subprocess.Popen(held.joining(["/bin/sh", "-c", "echo in; exec sleep 600"]), stdout=subprocess.PIPE)
         assert sleeper.stdout.readline() == b"in\n"
     assert sleeper.wait(60) == -signal.SIGKILL
     sleeper.stdout.close()
@@ -136,7 +136,7 @@ def test_groups_of_a_killed_grader_are_swept_and_those_of_a_living_one_stay(real
     leave = (
         "import subprocess, time\nfrom grader.execution.cgroups import group\n"
         "held = group(64, 20)\n"
-        "sleeper = subprocess.Popen(held.joining(['/bin/sh', '-c', 'echo; sleep 600']), stdout=subprocess.PIPE)\n"
+        "sleeper = subprocess.Popen(held.joining(['/bin/sh', '-c', 'echo; exec sleep 600']), stdout=subprocess.PIPE)\n"
         "sleeper.stdout.readline()\nprint(sleeper.pid, flush=True)\n"
         "print(*set(held._folders.values()), sep='\\t', flush=True)\ntime.sleep(600)\n"
     )
