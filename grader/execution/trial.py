@@ -19,7 +19,7 @@ import ctypes, json, os, socket
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(json.dumps({
     "processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()),
-    "capabilities": sum(int(status[f"Cap{name}"], 16) for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")),
+    "capabilities": sum(int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")),
     "new privileges": int(status["NoNewPrivs"]),
     "filter": int(status["Seccomp"]),
     "root": os.getuid() == 0,

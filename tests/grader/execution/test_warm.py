@@ -289,7 +289,7 @@ input()
 
 
 def test_random_numbers_and_modules_are_the_same_warm_and_cold(monkeypatch: pytest.MonkeyPatch) -> None:
-    library = Library((), ("numpy",))
+    library = Library((), ("numpy.random",))
     source = (
         "import random; first = random.random()\nimport numpy.random as own\nprint(first, random.random(), own.rand())"
     )
