@@ -90,7 +90,7 @@ def own_text(folder: Path) -> str:
     """Everything that the student wrote, as far as it can be read as text."""
     parts: list[str] = []
     for path in sorted(folder.rglob("*")) if folder.is_dir() and not folder.is_symlink() else []:
-        if stat.S_ISREG(path.lstat().st_mode) and path.lstat().st_size < 10 << 20:
+        if stat.S_ISREG(path.lstat().st_mode) and path.lstat().st_size < 60 << 20:
             data = path.read_bytes()
             text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8", "replace")
             parts.append(text)
