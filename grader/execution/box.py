@@ -42,6 +42,16 @@ class StoppedError(Exception):
         self.ending = ending
 
 
+class NotStartedError(EnvironmentProblem):
+    """The student's code could not begin.
+
+    Attributes:
+        killed: the process may have been ended from outside, so that another one may start.
+    """
+
+    killed = False
+
+
 class Box:
     """A context manager around one process that runs `inside.py`."""
 
@@ -72,7 +82,7 @@ class Box:
         """Send the settings and the cells, and wait until the student's code is about to run.
 
         Raises:
-            EnvironmentProblem: when that does not come about: it cannot be the student's doing.
+            NotStartedError: when that does not come about: it cannot be the student's doing.
         """
         process, deadline = self.process, time.monotonic() + START_SECONDS
         places = {"scratch": process.scratch, "library": process.library, "limits": self._limits()}
@@ -86,11 +96,13 @@ class Box:
             # before this, the folders that the first process sees may still be the machine's own
             self._started = process.isolated
         except StoppedError as stopped:
-            raise EnvironmentProblem(
+            error = NotStartedError(
                 f"the submission's process did not start: it {stopped}: {process.said()}",
                 "give the chapter more memory or processes in course.toml if they ran out; "
                 "else check that this Python can import IPython",
-            ) from None
+            )
+            error.killed = stopped.ending is not None and stopped.ending.perhaps_from_outside
+            raise error from None
 
     def _limits(self) -> dict[str, int]:
         """Limits that hold for each process. RLIMIT_DATA counts what is written to; the address space of

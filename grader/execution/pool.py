@@ -14,7 +14,7 @@ MAX_FORKS = 200
 """Of one server: then another takes its place."""
 MAX_IDLE = 2
 """Servers that wait for a submission; the longest idle one ends first."""
-MAX_FAILURES = 2
+MAX_FAILURES = 3
 """Servers of one kind that did not come up, one after the other: from then on that kind starts cold."""
 
 Key = tuple[str, ...]

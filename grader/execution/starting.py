@@ -7,7 +7,7 @@ from typing import Any
 
 from grader.errors import EnvironmentProblem
 from grader.execution import cgroups, shelf
-from grader.execution.box import OWN_PROCESSES, Box
+from grader.execution.box import OWN_PROCESSES, Box, NotStartedError
 from grader.execution.cgroups import Group
 from grader.execution.cold import ColdProcess
 from grader.execution.plan import Plan
@@ -18,6 +18,8 @@ from grader.execution.warm import WarmProblem
 
 TRIES = 2
 """Servers that may fail one submission before it starts cold."""
+COLD_TRIES = 3
+"""Processes that may be ended from outside before the student's code begins."""
 
 
 def start(plan: Plan, sandbox: bool, cells: list[dict[str, Any]], warm: bool = True) -> tuple[Box, str]:
@@ -36,9 +38,17 @@ def start(plan: Plan, sandbox: bool, cells: list[dict[str, Any]], warm: bool = T
             remark = str(problem) or remark
         except EnvironmentProblem as error:
             remark = error.problem
-    return _begin(
-        plan, lambda group: ColdProcess(plan, sandbox, group), cells
-    ), f"started cold: {remark}" if remark else ""
+    return _begin_cold(plan, sandbox, cells), f"started cold: {remark}" if remark else ""
+
+
+def _begin_cold(plan: Plan, sandbox: bool, cells: list[dict[str, Any]]) -> Box:
+    for tries_left in reversed(range(COLD_TRIES)):
+        try:
+            return _begin(plan, lambda group: ColdProcess(plan, sandbox, group), cells)
+        except NotStartedError as error:
+            if not error.killed or not tries_left:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _begin(plan: Plan, make: Callable[[Group], Process], cells: list[dict[str, Any]]) -> Box:

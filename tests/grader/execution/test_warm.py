@@ -17,6 +17,7 @@ import pytest
 from grader import wire
 from grader.course import Budget
 from grader.errors import EnvironmentProblem
+from grader.execution import cold as starts
 from grader.execution import pool as pools
 from grader.execution import run, sandbox, shelf, starting, trial
 from grader.execution.plan import Library, Outcome, Plan, PlanCell, ProbeCall
@@ -152,6 +153,21 @@ def test_what_is_killed_without_end_is_trouble_and_no_crash_of_the_student(cold:
         execute_and_kill(lambda line: line[0], kills=run.MAX_LOST + 2)
 
 
+@pytest.mark.parametrize("killed", [1, 2])
+def test_a_cold_process_killed_before_the_students_code_is_started_again(
+    cold: None, monkeypatch: pytest.MonkeyPatch, killed: int
+) -> None:
+    boots = [starts.BOOT] + ["import os; os.kill(os.getpid(), 9)"] * killed
+
+    def process(*arguments: object) -> starts.ColdProcess:
+        monkeypatch.setattr(starts, "BOOT", boots.pop())
+        return starts.ColdProcess(*arguments)
+
+    monkeypatch.setattr(starting, "ColdProcess", process)
+    assert execute(plan("1")).answers == {"f": [4]}
+    assert boots == []
+
+
 def test_a_student_who_kills_the_own_process_is_given_one_more_try_and_no_third() -> None:
     source = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     outcome = execute(plan(source, "print('on')"))
@@ -220,6 +236,7 @@ def test_without_warm_starts_the_first_outcome_says_why_and_all_are_graded(
         raise WarmProblem("not today")
 
     monkeypatch.setattr(pools, "try_out", refuse)
+    monkeypatch.setattr(pools, "MAX_FAILURES", 2)
     outcomes = [execute(plan("1")) for _ in range(2)]
     assert [outcome.start for outcome in outcomes] == ["cold", "cold"]
     assert outcomes[0].remark.startswith("started cold: no fork server comes up: not today")
