@@ -83,16 +83,17 @@ def choose_answer(slot: Slot, slots: Sequence[Slot], cells: Sequence[LooseCell],
     What a cell defines counts before its ids, because ids get lost and swapped; an edited cell counts before
     an untouched one.
     """
-    best: tuple[tuple[bool, bool, bool, bool], int] | None = None
+    best: tuple[tuple[bool, ...], int] | None = None
     for number, cell in enumerate(cells):
         defines = bool(slot.defines and slot.defines & cell.defines) and slot.code
         by_label, by_id = cell.grade_id == slot.label, bool(slot.cell_id) and cell.cell_id == slot.cell_id
-        if not (by_label or by_id or (defines and cell.kind == "code")):
+        # a text cell that is nothing but Python was a code cell once
+        if not (by_label or by_id or (defines and (cell.kind == "code" or parses(cell.source)))):
             continue
         if number in taken and slots[taken[number]].index != slot.index:
             continue
         edited = cell.bare != bare(slot.source)
-        rank = (defines, edited, by_label, by_id)
+        rank = (defines, edited, by_label, by_id, cell.kind == "code")
         if best is None or rank > best[0]:
             best = (rank, number)
     return None if best is None else best[1]

@@ -159,3 +159,25 @@ def test_a_notebook_of_a_million_characters_is_taken_as_it_is(workshop: Workshop
     notebook.cells.append(new_code_cell("(" * (MOST_CHARACTERS // 10)))
     notebook.cells += [new_code_cell("x = 1\n" * (MOST_CHARACTERS // 60)) for _ in range(10)]
     assert not any("had been split" in words for words in rebuilt(workshop, notebook).repairs)
+
+
+@pytest.mark.parametrize("kind", ["raw", "markdown"])
+def test_an_answer_that_became_text_and_lost_its_label_is_found(workshop: Workshop, kind: str) -> None:
+    notebook = workshop.right()
+    cell = Workshop.cell(notebook, "shares")
+    cell.metadata.clear()
+    cell.update(cell_type=kind, id="lost")
+    assert rebuilt(workshop, notebook).answers["shares"] == RIGHT["shares"]
+    about = new_code_cell("About `shares`:\n\ndef shares(weights):\n    ...", id="prose")
+    about["cell_type"] = kind
+    notebook.cells[notebook.cells.index(cell)] = about
+    assert "NotImplementedError" in rebuilt(workshop, notebook).answers["shares"], "prose is no answer"
+
+
+def test_code_is_taken_before_the_same_name_in_text(workshop: Workshop) -> None:
+    notebook = replaced(workshop, ["x = 1", RIGHT["shares"]])
+    old = new_code_cell("def shares(weights):\n    return weights\n")
+    old["cell_type"] = "raw"
+    notebook.cells.insert(2, old)
+    Workshop.cell(notebook, "shares").metadata.clear()
+    assert rebuilt(workshop, notebook).answers["shares"] == RIGHT["shares"]
