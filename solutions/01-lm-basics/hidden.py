@@ -13,22 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from grader.comparing import close, name_the_mistake
 from grader.hidden import Case, HiddenCheck, Verdict, right, wrong
-
-
-def close(answer: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12) -> bool:
-    """Same shape and same numbers; infinities must agree, nan never does."""
-    got, want = np.asarray(answer, dtype=np.float64), np.asarray(expected, dtype=np.float64)
-    return got.shape == want.shape and bool(np.allclose(got, want, rtol=rtol, atol=atol))
-
-
-def name_the_mistake(answer: Any, suspects: Iterable[tuple[Any, str]], otherwise: str, **tolerance: float) -> Verdict:
-    """Refuse `answer` with the words of the first suspect that it equals, else with `otherwise`."""
-    for value, words in suspects:
-        if close(answer, value, **tolerance):
-            return wrong(words)
-    return wrong(otherwise)
-
 
 # ---------------------------------------------------------------------------------- 1.1 the chain rule
 
