@@ -300,6 +300,7 @@ LIBRARY = {
     "sinusoidal": "byhand.positions:sinusoidal",
     "block": "byhand.blocks:Block",
     "cross-attention": "byhand.attention:cross_attention",
+    "sparse": "byhand.masks:sparse_mask, receptive_field",
     "parameters": "byhand.encoder:count_parameters",
 }
 """Where the library answers each exercise: its own functions must get full marks too."""
