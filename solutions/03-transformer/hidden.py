@@ -640,6 +640,7 @@ class PreNormBlock(HiddenCheck):
             "mask and causal", {"x": rng.normal(size=(2, 5, 4)), "mask": rng.random((2, 1, 1, 5)) < 0.7, "causal": True}
         )
         yield Case("mask and causal", {"x": rng.normal(size=(1, 3, 4)), "causal": False})
+        yield Case("mask and causal", {"x": rng.normal(size=(2, 2, 4)), "default": True})
 
     @staticmethod
     def probe(student: Any, inputs: dict[str, Any]) -> Any:
@@ -691,14 +692,14 @@ class PreNormBlock(HiddenCheck):
         spy = Map(torch.eye(d_model, dtype=torch.float64))
         block.attention = spy
         mask = torch.tensor(inputs["mask"]) if "mask" in inputs else None
-        settings = {"causal": inputs["causal"]} if mask is None else {"causal": inputs["causal"], "mask": mask}
-        block(x, **settings)
+        settings = {} if inputs.get("default") else {"causal": inputs["causal"]}
+        block(x, **settings) if mask is None else block(x, mask=mask, **settings)
         got = spy.calls[0] if len(spy.calls) == 1 else []
         return {
             "absent": [],
             "calls": len(spy.calls),
             "mask": any(item is mask for item in got) if mask is not None else True,
-            "causal": any(item is inputs["causal"] for item in got) or not inputs["causal"],
+            "causal": any(item is True for item in got) is bool(inputs.get("causal")),
             "intact": bool((x == before).all()),
         }
 
@@ -715,7 +716,9 @@ class PreNormBlock(HiddenCheck):
                 return wrong(f"attention was called {answer['calls']} times; {given}")
             if not answer["mask"]:
                 return wrong(f"the mask does not reach the attention; {given}")
-            return right() if answer["causal"] else wrong(f"causal does not reach the attention; {given}")
+            return (
+                right() if answer["causal"] else wrong(f"causal does not reach the attention as it was given; {given}")
+            )
         if case.criterion == "parts":
             return self._parts(case, answer, given)
         maps = case.inputs["maps"]
