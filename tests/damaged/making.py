@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import files, hands, tools
+from . import files, hands, keyboard, tools
 from .sheet import DAMAGES, Damage, Sheet
 from .undamaged import Material, Undamaged, fresh
 
@@ -19,7 +19,7 @@ WEIGHTS = (60, 25, 15)
 
 ORDER = ("sheet", "format", "file", "folder")
 """People and programs change cells, then a program saves, then the file travels."""
-HANDS_BEFORE_TOOLS = [hands.__name__, tools.__name__, files.__name__]
+TURNS = {hands.__name__: 0, keyboard.__name__: 0, tools.__name__: 1, files.__name__: 2}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def make_damaged(material: Material, count: int = COUNT) -> Iterator[Damaged]:
 
 
 def _turn(kind: Damage) -> tuple[int, int]:
-    return ORDER.index(kind.level), HANDS_BEFORE_TOOLS.index(kind.apply.__module__)
+    return ORDER.index(kind.level), TURNS[kind.apply.__module__]
 
 
 def _apply(material: Material, undamaged: Undamaged, chosen: list[Damage], rng: random.Random) -> dict[str, bytes]:

@@ -44,6 +44,10 @@ class Sheet:
         """The first cell with a grade id."""
         return next((cell for cell in self.cells if grade_id(cell) == label), None)
 
+    def as_given(self, cell: Cell) -> Cell:
+        """The cell with the same label, as it was given out."""
+        return next(each for each in self.skeleton["cells"] if grade_id(each) == grade_id(cell))
+
     def answers(self) -> list[Cell]:
         return [cell for cell in self.cells if grade_id(cell) in self.drafts]
 

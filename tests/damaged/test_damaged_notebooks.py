@@ -51,8 +51,9 @@ def test_every_kind_of_damage_is_made_alone_and_in_company() -> None:
 
 
 def test_the_same_five_hundred_are_made_each_time() -> None:
-    again = make_damaged(material(), 40)
-    assert [each.folder for each in again] == [each.damaged.folder for each in verdicts()[:40]]
+    again = make_damaged(material())
+    differing = [a.story for a, b in zip(again, verdicts(), strict=True) if a.folder != b.damaged.folder]
+    assert differing == []
 
 
 def test_each_of_them_is_read() -> None:

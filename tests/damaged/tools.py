@@ -89,7 +89,8 @@ def _through_jupytext(sheet: Sheet, form: str, metadata: str) -> None:
     sheet.notebook.clear()
     sheet.notebook.update(dict(back), cells=[dict(cell) for cell in back.cells])
     for cell in sheet.cells:
-        cell["metadata"] = dict(cell["metadata"])
+        # jupytext draws new ids, each time others
+        cell["metadata"], cell["id"] = dict(cell["metadata"]), sheet.new_id()
 
 
 @damage("jupytext: to a percent script and back")

@@ -50,8 +50,8 @@ class Comparison:
             "words": self.words,
             "sizes": self.sizes,
             "goal": GOALS.get(self.subject),
-            "stock": {f"{kind} {what}": getattr(self, kind)("stock", what) for kind in KINDS for what in WHATS},
-            "course": {f"{kind} {what}": getattr(self, kind)("course", what) for kind in KINDS for what in WHATS},
+            "stock": {f"{kind} {what}": getattr(self, kind)("stock", what) for kind in KINDS for what in COUNTED},
+            "course": {f"{kind} {what}": getattr(self, kind)("course", what) for kind in KINDS for what in COUNTED},
             "ratio of the batch": self.batch("stock") / self.batch("course"),
             "ratio of each further": self.further("stock") / self.further("course"),
             "ratio of the batch, wall": self.batch("stock", "wall") / self.batch("course", "wall"),
@@ -63,7 +63,7 @@ class Comparison:
 
 
 KINDS = ("batch", "further")
-WHATS = ("cpu", "wall")
+COUNTED = ("cpu", "wall")
 
 
 def environment() -> dict[str, str]:
