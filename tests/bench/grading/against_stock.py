@@ -91,10 +91,10 @@ SIDES: dict[str, Callable[[Path, Subject], Cost]] = {"stock": grade_with_stock, 
 
 def points_of(folder: Path, subject: Subject) -> list[float]:
     """The scores in the gradebook."""
-    from nbgrader.api import Gradebook
+    from grader.grading.ledger import points_held
 
-    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as gradebook:
-        return sorted(float(each.score) for each in gradebook.assignment_submissions(subject.chapter.id))
+    held = points_held(f"sqlite:///{folder / 'gradebook.db'}", subject.chapter.id)
+    return sorted(float(each.points) for each in held.values())
 
 
 def compare(comparison: Comparison, subject: Subject, number: int, folder: Path, tell: Callable[[str], None]) -> None:

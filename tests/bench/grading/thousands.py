@@ -17,7 +17,7 @@ def grade_thousands(subject: Subject, count: int, folder: Path, tell: Callable[[
     """Grade a simulated class and grade it again.
 
     Raises:
-        RuntimeError: when a run fails or the second changes a score.
+        RuntimeError: when a run fails, or the second changes a score or runs anything.
     """
     lay_out(folder, subject, mixed_submissions(subject, count))
     tell(f"{count:,} submissions are written")
@@ -30,6 +30,8 @@ def grade_thousands(subject: Subject, count: int, folder: Path, tell: Callable[[
     second = grade_with_course(folder, subject)
     if points_of(folder, subject) != points:
         raise RuntimeError("the second run changed a score")
+    if second.cpu > first.cpu / 2:
+        raise RuntimeError("the second run graded again: were packages installed meanwhile? They are part of its keys")
     tell(f"second run: {second.wall:.1f} s, {second.cpu:.1f} CPU-s, {second.wall / first.wall:.2%} of the first")
     return {
         "submissions": count,
