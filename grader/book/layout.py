@@ -26,6 +26,9 @@ EXTENSIONS = [
 GROUPS = {"teaching": "For instructors", "making": "For authors"}
 """Folders of `book/` beside its own pages, with the heading that the sidebar gives them."""
 
+LAYOUT = ("_toc.yml", "_config.yml", "references.md")
+"""The files that `write_layout` may write."""
+
 REFERENCES = "# References\n\n```{bibliography}\n```\n"
 
 

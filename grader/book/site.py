@@ -12,7 +12,7 @@ from pathlib import Path
 
 from grader.book.chapter import write_chapter
 from grader.book.executed import line_of
-from grader.book.layout import front_pages, write_layout
+from grader.book.layout import LAYOUT, front_pages, write_layout
 from grader.book.leak import refuse_leaks
 from grader.book.polish import polish
 from grader.book.secrets import BESIDES_ANSWERS, EVERYTHING, published_chapters, secrets_of
@@ -71,6 +71,8 @@ def build_site(
         written += files
         say(f"{chapter.id}: " + ("outputs of an earlier run" if run.cached else f"ran in {run.seconds:.0f} s"))
     before = (source / "_toc.yml").read_text(encoding="utf-8") if (source / "_toc.yml").is_file() else ""
+    # before the table of contents is made of what lies there: a page may have been taken out of the book
+    _remove_others(source, [*written, *(source / name for name in LAYOUT)])
     written += write_layout(course, chapters, source)
     _remove_others(source, written)
     if before != (source / "_toc.yml").read_text(encoding="utf-8"):

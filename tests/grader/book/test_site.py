@@ -98,6 +98,13 @@ def test_a_build_elsewhere_gives_the_same_pages(course: Course, student_site: Si
     assert pages(build_site(course)) == pages(student_site)
 
 
+def test_a_page_that_was_taken_out_is_gone_from_the_next_build(course: Course) -> None:
+    (course.root / "book" / "teaching" / "term.md").unlink()
+    site = build_site(course)
+    assert not list(site.folder.rglob("term.html"))
+    assert "For instructors" not in (site.folder / "index.html").read_text(encoding="utf-8")
+
+
 def test_bad_tex_and_a_lost_reference_are_reported_where_they_are_written(course: Course) -> None:
     edit(course.chapters[0].page, r"s = \sum_i x_i .", r"s = \sum_{i x_i .")
     edit(course.root / "book/index.md", "Here you add", "Here $\\frac{1}$ you [add](#nowhere)")
