@@ -72,9 +72,11 @@ def test_every_page_is_self_contained_fits_and_can_be_read_by_everybody(
         for source, words in page.evaluate(IMAGES):
             if not words or words.lower().endswith(IMAGE_SUFFIXES) or words in source:
                 watch.note("image without words", f"{source} has alt={words!r}")
-        page.add_script_tag(path=AXE)
-        for violation in page.evaluate(RUN_AXE):
-            watch.note("axe", violation)
+        if (width == 390) == (scheme == "dark"):
+            # contrast depends on the colours, order and size on the width: two of four see it all, in half the time
+            page.add_script_tag(path=AXE)
+            for violation in page.evaluate(RUN_AXE):
+                watch.note("axe", violation)
     context.close()
     assert not watch.problems, "\n".join(watch.problems)
 
