@@ -157,8 +157,8 @@ class Batch:
             # Python may be installed in root's home
             words += ["--perms", "0755", "--tmpfs", "/root"]
             for parent in reversed(Path(python).parents):
-                words += ["--perms", "0755", "--dir", str(parent)] if parent.is_relative_to("/root/") else []
-            words += ["--ro-bind", python, python] if Path(python).is_relative_to("/root/") else []
+                words += ["--perms", "0755", "--dir", str(parent)] if parent.is_relative_to("/root") else []
+            words += ["--ro-bind", python, python] if Path(python).is_relative_to("/root") else []
         for folder in (COURSE.root, self.root):
             for parent in reversed(folder.parents):
                 # bubblewrap by itself makes the folders above a mount for their owner alone
