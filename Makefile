@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format book bench hostile chaos damaged endings grade-bench checkpoints lab clean
+.PHONY: help setup demo test quick lint format book bench mutants hostile chaos damaged endings grade-bench checkpoints lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ book: $(READY) ## build/book/site: the published pages
 bench: $(READY) ## measured ratios against peer libraries, side by side in one run (ONLY="words" for some)
 	@$(BIN)/python -m pip install --quiet -r tests/bench/requirements.txt
 	@python tests/bench/measure.py $(ONLY)
+
+mutants: $(READY) ## change every reference answer by one small slip at a time: do the hidden checks notice? (a minute a chapter)
+	@course prove --mutants
 
 chaos: $(READY) ## kill -9 whatever grades a small class at random moments, then compare (ROUNDS=100)
 	@python tests/chaos/chaos.py --rounds $(ROUNDS)

@@ -7,7 +7,7 @@ alphabet, so that pairs repeat, overlap and tie; tables have rows of very differ
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import regex
@@ -16,6 +16,7 @@ from grader.comparing import close, name_the_mistake
 from grader.hidden import Case, HiddenCheck, Verdict, right, wrong
 
 Pair = tuple[int, int]
+T = TypeVar("T")
 
 
 def shown(values: Sequence[Any], most: int = 14) -> str:
@@ -110,9 +111,9 @@ class PairCounts(HiddenCheck):
 # ----------------------------------------------------------------------------------- 2.2 merging one pair
 
 
-def merged(ids: Sequence[int], pair: Sequence[int], new_id: int) -> list[int]:
-    """The ids with the pair replaced, by looking back at what was written."""
-    out: list[int] = []
+def merged(ids: Sequence[T], pair: Sequence[T], new_id: T) -> list[T]:
+    """The ids (or tokens) with the pair replaced, by looking back at what was written."""
+    out: list[T] = []
     open_left = False
     for token in ids:
         if open_left and token == pair[1]:
@@ -226,24 +227,11 @@ def trained(
         }
         left, right_ = chosen[ties](tied)
         merges.append((left, right_))
-        lists = [(_joined(tokens, left, right_), count) for tokens, count in lists]
+        lists = [(merged(tokens, (left, right_), left + right_), count) for tokens, count in lists]
     vocab = {byte: bytes([byte]) for byte in range(256)}
     for token in [*(left + right_ for left, right_ in merges), *(special.encode() for special in specials)]:
         vocab[len(vocab)] = token
     return vocab, merges
-
-
-def _joined(tokens: list[bytes], left: bytes, right_: bytes) -> list[bytes]:
-    out: list[bytes] = []
-    open_left = False
-    for token in tokens:
-        if open_left and token == right_:
-            out[-1] = left + right_
-            open_left = False
-        else:
-            out.append(token)
-            open_left = token == left
-    return out
 
 
 LETTERS = {"plain": list("abdeinorst"), "wide": list("aeéßшж中🙂")}
