@@ -17,6 +17,7 @@ import os
 import pathlib
 import random
 import resource
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -81,6 +82,10 @@ def lay_out(settings: dict[str, Any]) -> None:
         # matplotlib's list of fonts takes seconds to make in a new home
         for path in fonts.iterdir():
             (scratch / "home/.matplotlib" / path.name).symlink_to(path)
+    beside = pathlib.Path(settings["library"]) / ".beside"
+    if beside.is_dir():
+        # without the modes of those files, which are read-only
+        shutil.copytree(beside, scratch / "work", copy_function=shutil.copyfile, dirs_exist_ok=True)
     os.chdir(scratch / "work")
 
 
@@ -90,6 +95,8 @@ def narrow_path(settings: dict[str, Any]) -> None:
     sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
     installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
     sys.path[:] = [settings["library"], *installed]
+    if (pathlib.Path(settings["library"]) / ".beside").is_dir():
+        sys.path.insert(0, str(pathlib.Path.cwd()))
     for name in [name for name in sys.modules if name.partition(".")[0] in settings["packages"]]:
         del sys.modules[name]
 

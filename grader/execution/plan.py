@@ -48,10 +48,13 @@ class Library:
     Attributes:
         files: the library slice of the chapter, (relative path, bytes); lies on sys.path in the sandbox.
         imports: modules that the course's own cells import; a process may have imported them beforehand.
+        beside: files that lie beside the notebook, (relative path, bytes): each submission gets copies of its own in
+            its working folder, which then is on sys.path as well.
     """
 
     files: tuple[tuple[str, bytes], ...] = ()
     imports: tuple[str, ...] = ()
+    beside: tuple[tuple[str, bytes], ...] = ()
 
     @functools.cached_property
     def packages(self) -> tuple[str, ...]:
@@ -60,9 +63,9 @@ class Library:
 
     @functools.cached_property
     def digest(self) -> str:
-        """One sha256 over files and imports, in hex: equal libraries can share what was made ready for one."""
-        total = hashlib.sha256(repr(self.imports).encode())
-        for path, data in self.files:
+        """One sha256 over all of it, in hex: equal libraries can share what was made ready for one."""
+        total = hashlib.sha256(repr((self.imports, len(self.files))).encode())
+        for path, data in (*self.files, *self.beside):
             total.update(hashlib.sha256(path.encode()).digest() + hashlib.sha256(data).digest())
         return total.hexdigest()
 

@@ -16,6 +16,9 @@ from grader.execution.plan import Library, Plan
 FONTS = ".matplotlib"
 """Beside the packages lies matplotlib's list of fonts, where somebody may want it."""
 
+BESIDE = ".beside"
+"""Here lie the files that each submission finds copies of in its working folder."""
+
 PARENT: str | None = None
 """Where to put the folders: the system's folder for temporary files where it is None."""
 PREFIX, LOCK = "grading-library-", "lock"
@@ -31,6 +34,8 @@ def library_folder(plan: Plan) -> Path:
         folder = _folders.get(library.digest)
         if folder is None or not folder.is_dir():
             folder = _folders[library.digest] = write_files(_private_folder() / "library", library.files)
+            if library.beside:
+                write_files(folder / BESIDE, library.beside)
         if not (folder / FONTS).is_dir() and _wants_fonts(plan):
             write_files(folder / FONTS, font_list())
         return folder

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.course import Budget
+from grader.errors import EnvironmentProblem
 from grader.execution.plan import Library, Outcome, Plan, PlanCell
 from grader.grading.sanitising import safe_markdown, safe_outputs
 
@@ -19,14 +20,52 @@ NUMBER = re.compile(r"\s*\d+(\.\d*)?([eE][+-]?\d+)?\s*")
 """What a check may say as its result: the points that it gives, neither nan nor infinity."""
 
 
-def foreign_plan(name: str, notebook: Any, cell_seconds: float) -> Plan:
-    """A plan that runs every code cell and probes nothing."""
+MAX_BESIDE_MB = 128
+"""Of the files beside a notebook; each submission holds its copies in memory."""
+
+
+def files_beside(folder: Path, submitted: Path) -> tuple[tuple[str, bytes], ...]:
+    """What lies in a submission's folder besides notebooks: its own files and the teacher's, as nbgrader laid them.
+
+    Args:
+        folder: where nbgrader copied a submission and the teacher's files.
+        submitted: where it was handed in. nbgrader copies what a student's links point to, whatever it is; what was
+            a link there is left out here.
+
+    Raises:
+        EnvironmentProblem: when it is more than a sandbox should hold.
+    """
+    linked = {path.relative_to(submitted) for path in submitted.rglob("*") if path.is_symlink()}
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink() and path.suffix != ".ipynb"
+        if linked.isdisjoint([path.relative_to(folder), *path.relative_to(folder).parents])
+    ]
+    megabytes = sum(path.stat().st_size for path in paths) / (1 << 20)
+    if megabytes > MAX_BESIDE_MB:
+        raise EnvironmentProblem(
+            f"the files beside the notebook have {megabytes:.0f} MB, and a sandbox takes {MAX_BESIDE_MB} MB",
+            "hand out a smaller extract, or install the data where every Python of this machine can read it",
+        )
+    return tuple((str(path.relative_to(folder)), path.read_bytes()) for path in paths)
+
+
+def foreign_plan(name: str, notebook: Any, cell_seconds: float, beside: tuple[tuple[str, bytes], ...] = ()) -> Plan:
+    """A plan that runs every code cell and probes nothing.
+
+    Args:
+        name: of student and assignment, for messages.
+        notebook: as nbgrader has cleaned it.
+        cell_seconds: the limit of each cell.
+        beside: from `files_beside`.
+    """
     cells = [(number, cell) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     return Plan(
         name=name,
         cells=tuple(PlanCell(_key(number), cell.source) for number, cell in cells),
         probes=(),
-        library=Library(),
+        library=Library(beside=beside),
         budget=Budget(cell_seconds=cell_seconds, total_seconds=max(Budget.total_seconds, 10 * cell_seconds)),
     )
 

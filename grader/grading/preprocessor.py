@@ -24,7 +24,7 @@ from grader.execution.run import execute
 from grader.execution.sandbox import find_bubblewrap
 from grader.grading.classroom import Classroom, open_classroom
 from grader.grading.collecting import find_submissions, take_in
-from grader.grading.foreign import foreign_plan, teachers_texts, with_outputs
+from grader.grading.foreign import files_beside, foreign_plan, teachers_texts, with_outputs
 from grader.grading.grading import grade_class
 from grader.grading.loose import read_loosely
 from grader.grading.one_writer import one_writer
@@ -114,7 +114,7 @@ class SandboxedExecute(InCourse, Execute):  # type: ignore[misc]
         """Run the cells of an assignment that is not the course's, and put in what they show.
 
         Raises:
-            EnvironmentProblem: when the notebook is not in Python.
+            EnvironmentProblem: when the notebook is not in Python, or too much data lies beside it.
         """
         about = resources["nbgrader"]
         name = f"{about['student']} {about['assignment']}/{about['notebook']}"
@@ -130,7 +130,9 @@ class SandboxedExecute(InCourse, Execute):  # type: ignore[misc]
             name,
         )
         seconds = float(self.timeout or Budget.cell_seconds)
-        outcome = execute(foreign_plan(name, nb, seconds))
+        submitted = Path.cwd() / "submitted" / about["student"] / about["assignment"]
+        beside = files_beside(Path(resources["metadata"]["path"]), submitted)
+        outcome = execute(foreign_plan(name, nb, seconds, beside))
         source = Path.cwd() / "source" / about["assignment"] / f"{about['notebook']}.ipynb"
         return with_outputs(nb, outcome, teachers_texts(source))
 

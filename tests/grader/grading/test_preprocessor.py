@@ -15,6 +15,7 @@ from grader.execution import sandbox
 from grader.execution.plan import Outcome, Plan
 from grader.execution.run import execute
 from grader.execution.workers import TROUBLE
+from grader.grading import foreign as foreign_module
 from grader.grading import preprocessor
 from grader.grading.foreign import with_outputs
 
@@ -205,6 +206,37 @@ def test_a_teachers_own_assignment_runs_in_the_sandbox_too(graded: Workshop, tmp
     assert not (tmp_path / "mark").exists()
     assert "can see them and undo them" in logs["good"]
     assert scores(graded) == {"first": 3}
+
+
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("bubblewrap")
+def test_files_of_the_teachers_and_the_students_lie_beside_an_own_assignment(
+    graded: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = teachers_own(graded)
+    answer = (
+        "from pathlib import Path\nfrom helper import factor\n"
+        "Path('data/rows.csv').open('a').write('9')\n"
+        "def double(x):\n    assert not Path('link').exists()\n"
+        "    return x * factor * len(Path('data/rows.csv').read_text()) // 4\n"
+    )
+    for student in ("first", "second"):
+        hand_in(graded, student, notebook, answer)
+        folder = graded.folder / "submitted" / student / "extra"
+        (folder / "helper.py").write_text("factor = 2")
+        (tmp_path / "secret").write_text("secret")
+        (folder / "link").symlink_to(tmp_path / "secret")
+    data = graded.folder / "source" / "extra" / "data" / "rows.csv"
+    data.parent.mkdir(parents=True)
+    data.write_text("1,2")
+    for student in ("first", "second"):
+        answered = press(graded, student, "extra")
+        assert answered["success"], answered
+    assert scores(graded, "extra") == {"first": 3.5, "second": 3.5}, "each has copies of its own"
+    monkeypatch.setattr(foreign_module, "MAX_BESIDE_MB", 0)
+    answered = press(graded, "second", "extra")
+    assert not answered["success"]
+    assert "a sandbox takes 0 MB" in answered["log"]
 
 
 @pytest.mark.usefixtures("bubblewrap")
