@@ -219,17 +219,20 @@ def test_a_killed_worker_changes_nothing_and_the_gradebook_is_that_of_any_other_
 def test_workers_that_come_later_are_used_and_those_that_do_not_fit_are_not(
     new_cluster: Callable[[], Cluster],
 ) -> None:
+    from distributed import Client
+
     running = new_cluster()
+    fit = set[str]()
 
     def plans() -> Iterator[Plan]:
         for number in range(40):
             if number == 4:
                 # of another edition, and quick to answer: it declines, and its plans go to the others
                 running.worker("other", change=edited)
-                running.worker("late")
-            yield plan(number)
+                fit.add(running.worker("late"))
+            yield plan(number, f"import shelf, time; time.sleep(0.1); print({number}, shelf.here)")
 
-    running.worker("first")
+    fit.add(running.worker("first"))
     outcomes = {}
     for number, outcome in execute_all(plans(), sandbox=ISOLATED, scheduler=running.address):
         assert number not in outcomes
@@ -237,6 +240,11 @@ def test_workers_that_come_later_are_used_and_those_that_do_not_fit_are_not(
     assert {number: said(outcome) for number, outcome in outcomes.items()} == {
         number: f"{number} on the shelf" for number in range(40)
     }
+    # whoever has run a plan has kept its library
+    kept = "bool(__import__('sys').modules['grader.execution.tasks']._libraries)"
+    with Client(running.address, set_as_default=False) as client:
+        holders = {worker for worker, holds in client.run(eval, kept).items() if holds}
+    assert holders == fit
 
 
 def edited(grader: Path) -> None:
@@ -261,12 +269,13 @@ def refusal(address: str) -> str:
 def test_a_cluster_that_cannot_be_used_is_refused_before_the_first_plan(
     new_cluster: Callable[[], Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 2)
-    monkeypatch.setattr(cluster, "WORKERS_SECONDS", 1)
-    assert "tcp://127.0.0.1:1 does not answer" in refusal("tcp://127.0.0.1:1")
-    assert "does not answer" in refusal("no address at all")
-    assert "asks for a certificate, and there is none" in refusal("tls://127.0.0.1:1")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(cluster, "CONNECT_SECONDS", 2)
+        assert "tcp://127.0.0.1:1 does not answer" in refusal("tcp://127.0.0.1:1")
+        assert "does not answer" in refusal("no address at all")
+        assert "asks for a certificate, and there is none" in refusal("tls://127.0.0.1:1")
 
+    monkeypatch.setattr(cluster, "WORKERS_SECONDS", 1)
     running = new_cluster()
     assert f"{running.address} has no workers, and none came in 1 s" in refusal(running.address)
 
@@ -289,6 +298,7 @@ def test_a_worker_with_another_edition_or_without_a_sandbox_is_named(
     broken.mkdir()
     (broken / "bwrap").write_text("#!/bin/sh\necho no namespaces for you >&2\nexit 1\n")
     (broken / "bwrap").chmod(0o755)
+    running = new_cluster()
     address = running.worker("bare", PATH=f"{broken}:{os.environ['PATH']}")
     if ISOLATED:
         text = refusal(running.address)
