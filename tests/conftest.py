@@ -31,6 +31,17 @@ def pytest_report_header() -> str:
     return "course: " + ", ".join(f"{name} {version(name)}" for name in SHOWN)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what has to stay in one process when tests run in several: a file, or what shares costly fixtures."""
+    for item in items:
+        where = item.path.relative_to(item.config.rootpath)
+        callspec = getattr(item, "callspec", None)
+        room = callspec and callspec.params.get("room")
+        together = where.parent if where.parts[:3] == ("tests", "grader", "book") else where
+        item.add_marker(pytest.mark.xdist_group(f"{where.parent} {room}" if room else str(together)))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The checkout. Read it, never write into it."""
