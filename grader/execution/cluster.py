@@ -19,13 +19,19 @@ SETTINGS = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.system-monitor.log-length": 60,
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.log-length": 100,
     "distributed.worker.preload": ["grader.execution.tasks"],
     "distributed.worker.http.routes": [],
     "distributed.scheduler.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1GB",
 }
 """A plan is bounded by its own budget, so Dask's limits on a worker's memory are off, and a worker that died is
-reported at once: who was running there is for us to judge."""
+reported at once: who was running there is for us to judge. What Dask keeps for its dashboard (call stacks of every
+second of an hour, each change of state of each task) would make long runs grow, and nobody looks at it here."""
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from grader.grading.judging import WITHOUT_SANDBOX, shortened
 from grader.grading.recalling import Seen
 from grader.grading.suspicion import reasons_to_look
 from grader.hidden import Result
+from grader.page import whole_page
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c1c1e; --soft: #5b5b63; --line: #d6d6dc;
@@ -46,26 +47,6 @@ li { margin: .4rem 0; }
 .bad { color: var(--bad); }
 code { font-size: .92em; }
 footer { margin-top: 2rem; border-top: 1px solid var(--line); padding-top: .75rem; }
-"""
-
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-
-PAGE = """<!doctype html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<h1>{chapter}</h1>
-<p class="soft">{student}</p>
-{body}
-</body>
-</html>
 """
 
 
@@ -158,6 +139,8 @@ def as_page(record: Mapping[str, Any], title: str, language: str = "en") -> byte
         language: the course's language.
     """
     parts = [
+        f"<h1>{_text(title)}</h1>",
+        f'<p class="soft">{_text(str(record["student"]))}</p>',
         f'<p class="total">{record["points"]:g} <span class="soft">of {record["max_points"]:g} points</span></p>',
         f'<meter min="0" max="{record["max_points"]:g}" value="{record["points"]:g}">'
         f"{record['points']:g} of {record['max_points']:g}</meter>",
@@ -171,16 +154,7 @@ def as_page(record: Mapping[str, Any], title: str, language: str = "en") -> byte
         parts += _list("What was mended", record["repairs"])
         parts += _list("What happened while it ran", list(record["notes"].values()))
     parts.append(_footer(record))
-    page = PAGE.format(
-        language=_text(language),
-        title=_text(f"{title}: {record['student']}"),
-        chapter=_text(title),
-        student=_text(str(record["student"])),
-        style=STYLE,
-        policy=POLICY,
-        body="\n".join(parts),
-    )
-    return page.encode("utf-8", "replace")
+    return whole_page(language, f"{title}: {record['student']}", STYLE, "\n".join(parts))
 
 
 def _exercise(exercise: Mapping[str, Any]) -> str:

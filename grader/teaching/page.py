@@ -4,43 +4,19 @@ The numbers are there without JavaScript; the table of students is drawn by a sm
 some rows at a time, so that ten thousand students sort and filter at once.
 """
 
-import base64
-import hashlib
 import json
 import os
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from grader.files import write_whole
+from grader.page import whole_page
 from grader.teaching.page_markup import LONG_NAME
 from grader.teaching.page_parts import body_of
 from grader.teaching.report import printable
 from grader.teaching.summary import Summary
-
-PAGE = """<!doctype html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
-
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-)
 
 
 def write_page(summary: Summary, path: Path, root: Path, language: str = "en") -> None:
@@ -56,19 +32,15 @@ def as_page(summary: Summary, way: str | None = None, language: str = "en") -> b
         way: the relative address of the class folder with a slash at its end, or empty; None for no links.
         language: the course's language, as a tag.
     """
-    script = _part("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     links = way if summary.chapter_id else None
-    page = PAGE.format(
-        language=escape(language),
-        policy=POLICY.format(digest=digest),
-        title=escape(printable(f"{summary.report.title}: the class")),
+    data = embedded(rows_of(summary, links))
+    return whole_page(
+        language,
+        title=printable(f"{summary.report.title}: the class"),
         style=_part("report.css"),
-        body=body_of(summary, links),
-        data=embedded(rows_of(summary, links)),
-        script=script,
+        body=f'{body_of(summary, links)}\n<script type="application/json" id="data">{data}</script>',
+        script=_part("report.js"),
     )
-    return page.encode("utf-8", "replace")
 
 
 def _part(name: str) -> str:

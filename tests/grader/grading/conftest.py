@@ -1,6 +1,5 @@
 """A class of the miniature course in a folder of its own, and ways to write what students hand in."""
 
-import functools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from grader.authoring.notebooks import source_notebook, student_notebook
 from grader.course import Chapter, Course, load_course
 from grader.execution.plan import Outcome, Plan
 from grader.execution.run import execute
-from grader.grading.classroom import Classroom, open_classroom, programs_on_path
+from grader.grading.classroom import Classroom, open_classroom
 from grader.grading.grading import Graded, grade_class
 
 MINI = Path(__file__).parents[1] / "fixtures" / "mini"
@@ -98,14 +97,8 @@ class Workshop:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_question_to_alembic() -> Iterator[None]:
-    """nbgrader starts the program alembic for each new gradebook, to be told the same version each time."""
-    import nbgrader.api
-
-    with pytest.MonkeyPatch.context() as patch:
-        programs_on_path()
-        patch.setattr(nbgrader.api, "get_alembic_version", functools.cache(nbgrader.api.get_alembic_version))
-        yield
+def _quick_gradebooks(one_question_to_alembic: None) -> None:
+    """All tests here make gradebooks."""
 
 
 @pytest.fixture(scope="session")

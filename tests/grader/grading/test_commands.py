@@ -2,33 +2,24 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from grader import cli
 from grader.execution import sandbox
 from grader.teaching.report import ClassReport, Column, Row, as_csv, as_table, draw_chart
 
 from .conftest import HALF_SHARES, RIGHT, Workshop
 
+Typed = Callable[..., tuple[int, str]]
+
 
 @pytest.fixture
-def typed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
-    """Type a command inside the course: its exit code and what it printed."""
+def typed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, type_command: Typed) -> Typed:
+    """Type a command inside the course."""
     monkeypatch.chdir(workshop.course.root)
     monkeypatch.setenv("COLUMNS", "200")
-
-    def type_command(*arguments: str) -> tuple[int, str]:
-        try:
-            cli.main(list(arguments))
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
     return type_command
 
 
@@ -37,7 +28,7 @@ def contents(folder: Path) -> list[str]:
 
 
 @pytest.mark.sandbox
-def test_a_class_is_graded_in_the_sandbox_and_reported(workshop: Workshop, typed: Any) -> None:
+def test_a_class_is_graded_in_the_sandbox_and_reported(workshop: Workshop, typed: Typed) -> None:
     workshop.submit("ann", workshop.right())
     workshop.submit("bob", workshop.notebook(add_up=RIGHT["add-up"], shares=HALF_SHARES))
     workshop.submit("eve", "no notebook")
@@ -64,7 +55,7 @@ def test_a_class_is_graded_in_the_sandbox_and_reported(workshop: Workshop, typed
 
 
 def test_without_bubblewrap_grading_refuses_and_writes_nothing(
-    workshop: Workshop, typed: Any, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop.submit("ann", workshop.right())
     before = contents(workshop.folder)
@@ -94,7 +85,7 @@ def test_without_bubblewrap_grading_refuses_and_writes_nothing(
     ],
 )
 def test_a_command_that_cannot_run_says_why_ends_with_2_and_writes_nothing(
-    workshop: Workshop, typed: Any, arguments: list[str], words: str
+    workshop: Workshop, typed: Typed, arguments: list[str], words: str
 ) -> None:
     (workshop.folder / "submitted" / "ann" / "01-tiny").mkdir(parents=True)
     before = contents(workshop.course.root)

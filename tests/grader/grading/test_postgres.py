@@ -10,19 +10,20 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader import cli
 from grader.errors import EnvironmentProblem
 from grader.grading.classroom import open_classroom
 from grader.grading.one_writer import one_writer
 
 from .conftest import HALF_SHARES, RIGHT, Workshop
 from .test_nbgrader import run_nbgrader
+
+Typed = Callable[..., tuple[int, str]]
 
 PASSWORD = "p:a/s@s-word"
 QUOTED = "p%3Aa%2Fs%40s-word"
@@ -124,29 +125,23 @@ def rows(db_url: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def typed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def typed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, type_command: Typed) -> Typed:
     """Type a command inside the course: its exit code and what it printed, never with the password."""
     monkeypatch.chdir(workshop.course.root)
     monkeypatch.setenv("COLUMNS", "300")
 
-    def type_command(*arguments: str) -> tuple[int, str]:
-        try:
-            cli.main(list(arguments))
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        printed = capsys.readouterr()
-        text = printed.out + printed.err
+    def without_password(*arguments: str) -> tuple[int, str]:
+        code, text = type_command(*arguments)
         assert PASSWORD not in text
         assert QUOTED not in text
         return code, text
 
-    return type_command
+    return without_password
 
 
 @pytest.mark.slow
 def test_every_score_is_that_of_sqlite_and_a_second_run_changes_nothing(
-    workshop: Workshop, db_url: str, typed: Any
+    workshop: Workshop, db_url: str, typed: Typed
 ) -> None:
     fill(workshop)
     workshop.grade()
@@ -202,7 +197,7 @@ def test_a_teachers_points_stay_and_nbgrader_exports_them(workshop: Workshop, db
 
 
 def test_two_machines_with_one_database_do_not_both_write(
-    workshop: Workshop, db_url: str, typed: Any, tmp_path: Path
+    workshop: Workshop, db_url: str, typed: Typed, tmp_path: Path
 ) -> None:
     """Two class folders stand for two machines: all that they have in common is the database."""
     fill(workshop)
@@ -219,7 +214,7 @@ def test_two_machines_with_one_database_do_not_both_write(
 
 
 def test_what_the_server_refuses_is_said_without_the_password(
-    workshop: Workshop, db_url: str, server: str, typed: Any
+    workshop: Workshop, db_url: str, server: str, typed: Typed
 ) -> None:
     fill(workshop)
     wrong = [
@@ -236,7 +231,7 @@ def test_what_the_server_refuses_is_said_without_the_password(
 
 @pytest.mark.slow
 def test_the_guides_way_to_copy_a_gradebook_takes_along_what_a_teacher_entered(
-    workshop: Workshop, db_url: str, typed: Any, repository: Path, tmp_path: Path
+    workshop: Workshop, db_url: str, typed: Typed, repository: Path, tmp_path: Path
 ) -> None:
     from nbgrader.api import Gradebook
 

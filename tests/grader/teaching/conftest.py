@@ -1,26 +1,12 @@
 """Small classes for the reports."""
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grader.teaching.report import ClassReport, Column, Row
-
-
-@pytest.fixture(scope="session")
-def one_question_to_alembic() -> Iterator[None]:
-    """nbgrader starts the program alembic for each new gradebook, to be told the same version each time."""
-    import nbgrader.api
-
-    from grader.grading.classroom import programs_on_path
-
-    with pytest.MonkeyPatch.context() as patch:
-        programs_on_path()
-        patch.setattr(nbgrader.api, "get_alembic_version", functools.cache(nbgrader.api.get_alembic_version))
-        yield
 
 
 @pytest.fixture

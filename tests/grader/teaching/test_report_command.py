@@ -1,19 +1,20 @@
 """`course report` as it is typed, on a class that nobody graded."""
 
+import functools
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
-from grader import cli
 from grader.course import load_course
 
 from .imagined import Imagined, Task, imagine
 
+Typed = Callable[..., tuple[int, str]]
 MINI = Path(__file__).parents[1] / "fixtures" / "mini"
 WORDS = "the sum of [{a}, {b}] is not {c}; is every number added, whatever its sign?"
 TINY = (
@@ -37,21 +38,11 @@ def tiny(tmp_path: Path, one_question_to_alembic: None) -> Imagined:
 
 
 @pytest.fixture
-def typed(tiny: Imagined, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
-    """Type `course report …` inside the course: its exit code and what it printed."""
+def typed(tiny: Imagined, monkeypatch: pytest.MonkeyPatch, type_command: Typed) -> Typed:
+    """Type `course report …` inside the course."""
     monkeypatch.chdir(tiny.classroom.root.parent)
     monkeypatch.setenv("COLUMNS", "180")
-
-    def type_command(*arguments: str) -> tuple[int, str]:
-        try:
-            cli.main(["report", *arguments])
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return type_command
+    return functools.partial(type_command, "report")
 
 
 def hand_in(tiny: Imagined, student: str, source: str) -> None:
@@ -64,7 +55,7 @@ def hand_in(tiny: Imagined, student: str, source: str) -> None:
         nbformat.write(notebook, path)
 
 
-def test_all_files_of_a_report_are_written_and_say_the_same(tiny: Imagined, typed: Any) -> None:
+def test_all_files_of_a_report_are_written_and_say_the_same(tiny: Imagined, typed: Typed) -> None:
     code, text = typed("01-tiny", "--html", "class/r.html", "--json", "r.json", "--csv", "r.csv", "--chart", "r.svg")
     assert code == 0, text
     plain = json.loads(Path("r.json").read_text(encoding="utf-8"))
@@ -77,7 +68,7 @@ def test_all_files_of_a_report_are_written_and_say_the_same(tiny: Imagined, type
     assert "Nothing handed in by 1: zed" in text
 
 
-def test_a_misconception_bears_the_name_that_the_courses_mistakes_give_it(tiny: Imagined, typed: Any) -> None:
+def test_a_misconception_bears_the_name_that_the_courses_mistakes_give_it(tiny: Imagined, typed: Typed) -> None:
     code, text = typed("01-tiny", "--json", "r.json")
     assert code == 0, text
     found = json.loads(Path("r.json").read_text(encoding="utf-8"))["misconceptions"]
@@ -88,7 +79,7 @@ def test_a_misconception_bears_the_name_that_the_courses_mistakes_give_it(tiny: 
     assert "positive-only" in text
 
 
-def test_two_with_the_same_long_answer_are_to_look_at(tiny: Imagined, typed: Any) -> None:
+def test_two_with_the_same_long_answer_are_to_look_at(tiny: Imagined, typed: Typed) -> None:
     for number, student in enumerate(tiny.students):
         own = "\n".join(f"    v{number}_{n} = numbers[{n}] * {number} + {n * number}" for n in range(9))
         hand_in(tiny, student, f"def add_up(numbers):\n{own}\n    return v{number}_0\n" if number > 1 else LONG)
@@ -100,7 +91,7 @@ def test_two_with_the_same_long_answer_are_to_look_at(tiny: Imagined, typed: Any
     assert "s00, s01" not in typed("01-tiny", "--no-compare")[1]
 
 
-def test_who_handed_in_and_is_not_graded_is_named(tiny: Imagined, typed: Any) -> None:
+def test_who_handed_in_and_is_not_graded_is_named(tiny: Imagined, typed: Typed) -> None:
     hand_in(tiny, "late", LONG)
     (tiny.classroom.root / "submitted" / "nothing" / "01-tiny").mkdir(parents=True)
     code, text = typed("01-tiny", "--json", "r.json")
@@ -111,7 +102,7 @@ def test_who_handed_in_and_is_not_graded_is_named(tiny: Imagined, typed: Any) ->
     assert set(reasons) == {"late", "nothing"}
 
 
-def test_a_correction_by_hand_counts_at_once(tiny: Imagined, typed: Any) -> None:
+def test_a_correction_by_hand_counts_at_once(tiny: Imagined, typed: Typed) -> None:
     with Gradebook(tiny.classroom.db_url) as gradebook:
         gradebook.find_grade("shares-checks", "tiny", "01-tiny", "s05").manual_score = 1.75
         gradebook.db.commit()
@@ -121,7 +112,7 @@ def test_a_correction_by_hand_counts_at_once(tiny: Imagined, typed: Any) -> None
     assert rows["s05"]["points"]["shares-checks"] == 1.75
 
 
-def test_the_whole_course_is_reported_by_chapter(tiny: Imagined, typed: Any) -> None:
+def test_the_whole_course_is_reported_by_chapter(tiny: Imagined, typed: Typed) -> None:
     code, text = typed("--json", "r.json", "--html", "r.html")
     assert code == 0, text
     plain = json.loads(Path("r.json").read_text(encoding="utf-8"))
@@ -139,14 +130,16 @@ def test_the_whole_course_is_reported_by_chapter(tiny: Imagined, typed: Any) -> 
         (["01-tiny", "--html", "."], "is a directory"),
     ],
 )
-def test_a_report_that_cannot_be_made_ends_with_2(tiny: Imagined, typed: Any, arguments: list[str], words: str) -> None:
+def test_a_report_that_cannot_be_made_ends_with_2(
+    tiny: Imagined, typed: Typed, arguments: list[str], words: str
+) -> None:
     code, text = typed(*arguments)
     assert code == 2, text
     assert words in text
     assert "Traceback" not in text
 
 
-def test_a_gradebook_without_the_chapter_says_what_to_run(tiny: Imagined, typed: Any) -> None:
+def test_a_gradebook_without_the_chapter_says_what_to_run(tiny: Imagined, typed: Typed) -> None:
     with Gradebook(tiny.classroom.db_url) as gradebook:
         gradebook.remove_assignment("01-tiny")
     code, text = typed("01-tiny")
