@@ -14,7 +14,7 @@ AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 IMAGE_SUFFIXES = (".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp")
 
 # axe resolves a style sheet's own imports against the page and asks for files that are not there: no preload
-RUN_AXE = """async rules => (await axe.run({preload: false, rules})).violations.map(
+RUN_AXE = """async rules => (await axe.run({preload: false, rules: rules || {}})).violations.map(
     found => `${found.id}: ${found.help}: ${found.nodes[0].html.slice(0, 160)}`)"""
 STRUCTURE = {"color-contrast": {"enabled": False}}
 CONTRAST = """async () => {
