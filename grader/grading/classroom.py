@@ -99,20 +99,15 @@ class Classroom:
 
     def secret(self) -> str:
         """The class secret, made at first use. Who knows it and `hidden.py` knows the hidden inputs."""
-        try:
-            handle = os.open(self.secret_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            found = self.secret_path.read_text(encoding="ascii", errors="replace").strip()
-            if len(found) < 32:
-                raise EnvironmentProblem(
-                    f"{self.secret_path} holds no usable secret",
-                    "restore it from a backup, or delete it: new hidden inputs will then be drawn",
-                ) from None
-            return found
-        fresh = secrets.token_hex(32)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(fresh + "\n")
-        return fresh
+        if not self.secret_path.exists():
+            write_whole(self.secret_path, secrets.token_hex(32) + "\n", mode=0o600)
+        found = self.secret_path.read_text(encoding="ascii", errors="replace").strip()
+        if len(found) < 32:
+            raise EnvironmentProblem(
+                f"{self.secret_path} holds no usable secret",
+                "restore it from a backup, or delete it: new hidden inputs will then be drawn",
+            )
+        return found
 
 
 def open_classroom(root: Path, db_url: str | None = None) -> Classroom:

@@ -20,6 +20,7 @@ from grader.grading.classroom import Classroom
 from grader.grading.extras import STUDENT_TAG
 from grader.grading.judging import WITHOUT_SANDBOX, verdict_outputs
 from grader.grading.ledger import few_warnings
+from grader.grading.new_gradebook import make_gradebook
 from grader.grading.sanitising import safe_markdown, safe_outputs
 from grader.grading.skeleton import Prepared
 from grader.hidden import Result
@@ -93,6 +94,7 @@ def register(classroom: Classroom, assignment: Assignment, slug: str) -> None:
     converter = GenerateAssignment(coursedir=directory, log=log, force=True, config=stubs())
     _give_notebooks(converter, classroom.root / "source" / "." / chapter_id, source.name, student=".")
     try:
+        make_gradebook(classroom.db_url)
         with few_warnings():
             converter.start()
     except (NbGraderException, SQLAlchemyError) as error:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,17 @@ def test_a_lost_secret_is_not_replaced_silently(workshop: Workshop) -> None:
     workshop.classroom.secret_path.write_text("")
     with pytest.raises(EnvironmentProblem, match="no usable secret"):
         workshop.grade()
+
+
+def test_a_run_that_is_killed_while_the_gradebook_is_made_leaves_none(
+    workshop: Workshop, killed_while_made: Callable[[], None]
+) -> None:
+    workshop.submit("first", workshop.right())
+    with pytest.raises(KeyboardInterrupt):
+        workshop.grade()
+    assert not (workshop.folder / "gradebook.db").exists()
+    killed_while_made()
+    assert workshop.points() == {"first": 3}
+    assert not list(workshop.folder.glob(".gradebook*"))
+    with sqlite3.connect(workshop.folder / "gradebook.db") as database:
+        assert database.execute("select count(*) from alembic_version").fetchone() == (1,)

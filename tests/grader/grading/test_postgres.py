@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, inspect
 
 from grader.errors import EnvironmentProblem
 from grader.grading.classroom import open_classroom
+from grader.grading.new_gradebook import make_gradebook
 from grader.grading.one_writer import one_writer
 
 from .conftest import HALF_SHARES, RIGHT, Workshop
@@ -137,6 +139,26 @@ def typed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, type_command: Typ
         return code, text
 
     return without_password
+
+
+def test_a_database_gets_all_tables_and_the_mark_of_their_version_or_none(
+    db_url: str, killed_while_made: Callable[[], None]
+) -> None:
+    def tables() -> list[str]:
+        engine = create_engine(db_url)
+        found = inspect(engine).get_table_names()
+        engine.dispose()
+        return found
+
+    with pytest.raises(KeyboardInterrupt):
+        make_gradebook(db_url)
+    assert tables() == []
+    killed_while_made()
+    make_gradebook(db_url)
+    made = tables()
+    assert {"alembic_version", "submitted_assignment"} <= set(made)
+    make_gradebook(db_url)
+    assert tables() == made
 
 
 @pytest.mark.slow
