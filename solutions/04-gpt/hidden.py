@@ -283,6 +283,9 @@ class Gpt(HiddenCheck):
                     "tied": bool(seq % 2 == 0),
                 },
             )
+        yield Case(
+            "wiring", {"sizes": [9, 6, 8, 2, 4], "ids": np.zeros((1, 2), dtype=int), "parts": rng.normal(size=8)}
+        )
         for sizes in ([13, 9, 8, 2, 4], [7, 6, 12, 3, 3]):
             ids = rng.integers(sizes[0], size=(3, sizes[1] - 1))
             yield Case("causal", {"sizes": sizes, "ids": ids, "change": True})
@@ -311,6 +314,24 @@ class Gpt(HiddenCheck):
         if absent:
             return {"absent": absent}
         answer = {"absent": [], "refused": None}
+        if "parts" in inputs:
+            from byhand.blocks import Block
+
+            given = torch.tensor(inputs["parts"])[None, None]
+            same = []
+            for block in model.blocks:
+                asked = Block(inputs["sizes"][2], inputs["sizes"][4], 4 * inputs["sizes"][2], activation="gelu_tanh")
+                shapes = {name: weight.shape for name, weight in asked.named_parameters()}
+                if shapes != {name: weight.shape for name, weight in block.named_parameters()}:
+                    same.append("sizes")
+                    continue
+                asked.load_state_dict(block.state_dict())
+                for part in (block, asked):
+                    part.double()
+                    part.feed_forward.up.weight.data.mul_(50.0)
+                    part.feed_forward.down.weight.data.mul_(50.0)
+                same.append("" if torch.allclose(block(given), asked(given), rtol=0, atol=1e-9) else "values")
+            return {**answer, "parts": same}
         if inputs.get("count"):
             head, table = model.head.weight, model.token_embedding.weight
             answer["size"] = sum(weight.numel() for weight in model.parameters())
@@ -372,6 +393,10 @@ class Gpt(HiddenCheck):
             return wrong(f"the model has no submodule {answer['absent'][0]!r}: five were asked by name; {given}")
         if case.criterion == "tied head":
             return self._tied(case, answer, given)
+        if "parts" in case.inputs:
+            words = {"sizes": "feed-forward parts are 4 * d_model wide", "values": "their GELU is the tanh formula"}
+            odd = [kind for kind in answer["parts"] if kind]
+            return wrong(f"the blocks are not those that were asked: {words[odd[0]]}; {given}") if odd else right()
         ids = case.inputs["ids"]
         given = f"{given}, ids of shape {ids.shape}"
         if case.inputs.get("refuse"):
@@ -708,8 +733,8 @@ class Schedule(HiddenCheck):
                 [rate(flat, step) for step in steps] if case.criterion == "warm-up" else None,
                 "there is no warm-up: the cosine begins at step 0",
             ),
-            ([rate(inputs, step + 1) for step in steps], "all is one step early: the rise begins at 0 at step 0"),
-            ([rate(inputs, step - 1) if step else 0.0 for step in steps], "all is one step late"),
+            ([rate(inputs, step + 1) for step in steps] if steps[0] else None, "the fall is one step early"),
+            ([rate(inputs, step - 1) for step in steps] if steps[0] else None, "the fall is one step late"),
             ([lr * (step + 1) / warmup for step in steps] if warmup else None, "the rise is one step early"),
             ([lr * (step + 1) / (warmup + 1) for step in steps], "the rise begins above 0 at step 0"),
             (

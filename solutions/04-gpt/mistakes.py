@@ -52,7 +52,7 @@ class GPT(nn.Module):
         self.token_embedding = nn.Embedding(vocab_size, d_model)
         self.position_embedding = nn.Embedding(max_seq, d_model)
         self.blocks = nn.ModuleList([
-            Block(d_model, n_heads, 4 * d_model, activation="gelu_tanh") for _ in range(n_layers)
+            Block(d_model, n_heads, 4 * d_model{activation}) for _ in range(n_layers)
         ])
         self.final_norm = LayerNorm(d_model)
         self.head = nn.Linear(d_model, vocab_size, bias={bias})
@@ -77,6 +77,7 @@ GUARD = """if seq > self.position_embedding.num_embeddings:
 
 def gpt(
     bias: str = "False",
+    activation: str = ', activation="gelu_tanh"',
     before: str = TIE,
     draw: str = "nn.init.normal_(parameter, std=0.02)",
     after: str = "self.max_seq = max_seq",
@@ -87,7 +88,15 @@ def gpt(
 ) -> str:
     """The reference with one piece replaced."""
     return GPT.format(
-        bias=bias, before=before, draw=draw, after=after, guard=guard, places=places, causal=causal, result=result
+        bias=bias,
+        activation=activation,
+        before=before,
+        draw=draw,
+        after=after,
+        guard=guard,
+        places=places,
+        causal=causal,
+        result=result,
     )
 
 
@@ -423,6 +432,13 @@ def chunk(docs, eos, seq):
         "The last token always stands at the last place.",
         "the places count from the end",
         gpt(places=" + self.position_embedding.weight[-seq:]"),
+    ),
+    Mistake(
+        "gpt",
+        "another GELU",
+        "GELU is GELU, the default will do.",
+        "their GELU is the tanh formula",
+        gpt(activation=""),
     ),
     Mistake(
         "gpt",
