@@ -22,6 +22,8 @@ NUMBER = re.compile(r"\s*\d+(\.\d*)?([eE][+-]?\d+)?\s*")
 
 MAX_BESIDE_MB = 128
 """Of the files beside a notebook; each submission holds its copies in memory."""
+MAX_LEVELS = 8
+"""Of folders beside a notebook: a student can hand in folders in folders without end."""
 
 
 def files_beside(folder: Path, submitted: Path) -> tuple[tuple[str, bytes], ...]:
@@ -35,10 +37,10 @@ def files_beside(folder: Path, submitted: Path) -> tuple[tuple[str, bytes], ...]
     Raises:
         EnvironmentProblem: when it is more than a sandbox should hold.
     """
-    linked = {path.relative_to(submitted) for path in submitted.rglob("*") if path.is_symlink()}
+    linked = {path.relative_to(submitted) for path in _below(submitted) if path.is_symlink()}
     paths = [
         path
-        for path in sorted(folder.rglob("*"))
+        for path in _below(folder)
         if path.is_file() and not path.is_symlink() and path.suffix != ".ipynb"
         if linked.isdisjoint([path.relative_to(folder), *path.relative_to(folder).parents])
     ]
@@ -49,6 +51,11 @@ def files_beside(folder: Path, submitted: Path) -> tuple[tuple[str, bytes], ...]
             "hand out a smaller extract, or install the data where every Python of this machine can read it",
         )
     return tuple((str(path.relative_to(folder)), path.read_bytes()) for path in paths)
+
+
+def _below(folder: Path) -> list[Path]:
+    """What lies in a folder, `MAX_LEVELS` deep."""
+    return [path for level in range(1, MAX_LEVELS + 1) for path in sorted(folder.glob("/".join("*" * level)))]
 
 
 def foreign_plan(name: str, notebook: Any, cell_seconds: float, beside: tuple[tuple[str, bytes], ...] = ()) -> Plan:

@@ -7,9 +7,8 @@ Stock needs a kernel for each submission, so all of it takes half an hour on two
 import argparse
 import collections
 import json
-import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from grader.files import write_whole
 from tests.hostile.submissions.bank import BANK
 from tests.hostile.submissions.classroom import NEIGHBOURS, Afternoon, faults, grade_bank, worth_of
 from tests.hostile.submissions.entry import Entry
+from tests.hostile.submissions.evidence import remove
 from tests.hostile.submissions.lesson import COURSE, light_assignment, small_assignment
 from tests.hostile.submissions.stock import Gain, under_stock
 
@@ -46,17 +47,19 @@ def main() -> None:
     kept = BUILD / "hostile.json"
     before = json.loads(kept.read_text())["entries"] if kept.is_file() else {}
     root = Path(tempfile.mkdtemp(prefix="hostile-"))
+    stock: dict[str, Gain] = {}
     try:
         afternoons = _here(root / "here", bank)
-        stock = {} if options.without_stock else _there(root / "stock", bank)
+        others = _others(afternoons)
+        # kept after each group, so that an end in the middle costs one of them
+        for gains in [{}] if options.without_stock else _there(root / "stock", bank):
+            stock |= gains
+            rows = [_row(entry, afternoons, stock, before) for entry in bank]
+            every = before | {row["name"]: row for row in rows}
+            write_whole(kept, json.dumps({"entries": every, "others": others}, indent=1))
     finally:
-        shutil.rmtree(root, ignore_errors=True)
-    rows = [_row(entry, afternoons, stock, before) for entry in bank]
-    others = _others(afternoons)
-    BUILD.mkdir(exist_ok=True)
-    kept.write_text(json.dumps({"entries": before | {row["name"]: row for row in rows}, "others": others}, indent=1))
+        remove(root)
     _print(rows, others)
-    every = json.loads(kept.read_text())["entries"]
     written = [every[entry.name] for entry in BANK if entry.name in every]
     if len(written) == len(BANK):
         PAGE.write_text(page(written), encoding="utf-8")
@@ -72,8 +75,7 @@ def _here(root: Path, bank: Sequence[Entry]) -> list[Afternoon]:
         )
 
 
-def _there(root: Path, bank: Sequence[Entry]) -> dict[str, Gain]:
-    gains: dict[str, Gain] = {}
+def _there(root: Path, bank: Sequence[Entry]) -> Iterator[dict[str, Gain]]:
     with _progress() as progress:
         task = progress.add_task("stock nbgrader", total=len(bank))
         for full, assignment in ((True, light_assignment()), (False, small_assignment())):
@@ -83,8 +85,7 @@ def _there(root: Path, bank: Sequence[Entry]) -> dict[str, Gain]:
                     groups[entry.name if entry.alone else entry.kind].append(entry)
             for number, entries in enumerate(groups.values()):
                 folder = root / f"{full}-{number}"
-                gains |= under_stock(folder, entries, assignment, lambda name: progress.advance(task))
-    return gains
+                yield under_stock(folder, entries, assignment, lambda name: progress.advance(task))
 
 
 def _progress() -> Progress:

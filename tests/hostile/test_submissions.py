@@ -15,6 +15,7 @@ import pytest
 from .submissions.bank import BANK
 from .submissions.classroom import NEIGHBOURS, Afternoon, faults, grade_bank, worth_of
 from .submissions.entry import Entry
+from .submissions.evidence import remove
 from .submissions.lesson import CHAPTER
 from .submissions.markup import active_in_notebook, active_parts
 
@@ -34,7 +35,7 @@ def afternoons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Aftern
 
     root = tmp_path_factory.mktemp("hostile")
     yield grade_bank(root, TRIED, lambda plans: execute_all(plans, workers=2), lambda graded: None)
-    shutil.rmtree(root, ignore_errors=True)
+    remove(root)
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,33 @@ def leaks_of(root: Path, student: str, hidden: dict[str, list[str]], whole: bool
         if not (whole and name in ("a neighbour's answer", "a reference answer"))
     }
     found = []
-    for path in [path for name in ("autograded", "feedback") for path in sorted((root / name / student).rglob("*"))]:
-        if path.is_file():
-            text = shown_text(path)
-            found += [
-                f"{path.name} holds {name}: {held[0][:60]!r}"
-                for name, parts in theirs.items()
-                if (held := [part for part in parts if part in text])
-            ]
+    for path in [path for name in ("autograded", "feedback") for path in files_below(root / name / student)]:
+        text = shown_text(path)
+        found += [
+            f"{path.name} holds {name}: {held[0][:60]!r}"
+            for name, parts in theirs.items()
+            if (held := [part for part in parts if part in text])
+        ]
     return found
+
+
+def files_below(folder: Path, depth: int = 40) -> Iterator[Path]:
+    """The files of a folder, some levels deep: under stock nbgrader somebody makes folders in folders without end."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in inside:
+        if path.is_file():
+            yield path
+        elif depth and path.is_dir() and not path.is_symlink():
+            yield from files_below(path, depth - 1)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, however deep; shutil.rmtree calls itself for each level."""
+    subprocess.run(["chmod", "-R", "u+rwX", str(folder)], check=False, stderr=subprocess.DEVNULL)
+    subprocess.run(["rm", "-rf", str(folder)], check=False, stderr=subprocess.DEVNULL)
 
 
 def shown_text(path: Path) -> str:

@@ -7,7 +7,6 @@ read, the class folder and a home can be written, nothing else of this machine c
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from grader.grading.recording import register
 from .bait import Bait, hand_in
 from .classroom import CANARY
 from .entry import Entry
-from .evidence import leaks_of, scores_of, secrets_of
+from .evidence import leaks_of, remove, scores_of, secrets_of
 from .lesson import CHAPTER, COURSE, points
 
 LAST = "zzz-last"
@@ -228,8 +227,7 @@ def under_stock(
         if waiting and not culprit and not done:
             gains |= {entry.name: Gain(harm="skipped, nobody is told") for entry in waiting}
             waiting = []
-        subprocess.run(["chmod", "-R", "u+rwX", str(batch.root)], check=False, stderr=subprocess.DEVNULL)
-        shutil.rmtree(batch.root, ignore_errors=True)
+        remove(batch.root)
     return gains
 
 
