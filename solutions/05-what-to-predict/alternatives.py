@@ -66,7 +66,7 @@ def mlm_logits(hidden, positions, weight, bias):
         "nsp-pairs",
         "indices drawn first, lengths computed",
         """\
-def nsp_pairs(docs, max_len, rng, cls_id=101, sep_id=102):
+def nsp_pairs(docs, max_len, rng, *, cls_id=101, sep_id=102):
     full = [k for k, doc in enumerate(docs) if len(doc) > 0]
     out = []
     for k in full:
@@ -94,7 +94,7 @@ def nsp_pairs(docs, max_len, rng, cls_id=101, sep_id=102):
         "nsp-pairs",
         "a helper that cuts, pairs in a generator",
         """\
-def nsp_pairs(docs, max_len, rng, cls_id=101, sep_id=102):
+def nsp_pairs(docs, max_len, rng, *, cls_id=101, sep_id=102):
     def fit(a, b):
         if len(a) + len(b) <= max_len - 3:
             return a, b

@@ -60,7 +60,7 @@ class MlmCorrupt(HiddenCheck):
                 yield Case(criterion, inputs)
         for p in (0.0, 1.0):
             small = {
-                "input_ids": rng.integers(0, 9, size=(2, 7)),
+                "input_ids": rng.integers(0, 9, size=(2, 7)).astype(np.int32 if p else np.int64),
                 "p": p,
                 "special": [1, 8],
                 "mask_id": 8,
@@ -360,7 +360,8 @@ class NspPairs(HiddenCheck):
             rng = random.Random(inputs["seed"])
             if inputs.get("defaults"):
                 return student.nsp_pairs(docs, inputs["max_len"], rng)
-            return student.nsp_pairs(docs, inputs["max_len"], rng, *inputs["ids"])
+            cls_id, sep_id = inputs["ids"]
+            return student.nsp_pairs(docs, inputs["max_len"], rng, cls_id=cls_id, sep_id=sep_id)
 
         pairs = [[list(ids), list(segments), bool(is_next)] for ids, segments, is_next in call()]
         again = [[list(ids), list(segments), bool(is_next)] for ids, segments, is_next in call()]
@@ -465,23 +466,27 @@ class NspPairs(HiddenCheck):
     def _cut(taken: Sequence[Any], max_len: int, given: str) -> Verdict:
         room = max_len - 3
         for *_, own, whole, first, second in taken:
-            a, b = len(own), len(whole)
-            while a + b > room:
-                a, b = (a - 1, b) if a > b else (a, b - 1)
-            got = (len(first), len(second))
-            if got == (a, b):
+            got, lengths = (len(first), len(second)), (len(own), len(whole))
+            if got == _shortened(*lengths, room):
                 continue
             told = f"sentences of {len(own)} and {len(whole)} tokens became {got[0]} and {got[1]}; {given}"
             if len(first) + len(second) < min(room, len(own) + len(whole)):
                 return wrong(f"more was cut than necessary: three places are for the special tokens; {told}")
-            if len(first) == len(own):
-                return wrong(f"only the second sentence is cut; take from the longer one; {told}")
-            if len(second) == len(whole):
-                return wrong(f"only the first sentence is cut; take from the longer one; {told}")
-            if abs(a - got[0]) == 1:
+            if got == _shortened(*lengths, room, ties=True):
                 return wrong(f"between sentences of equal length the second one loses a token; {told}")
+            if len(first) == min(len(own), room - 1):
+                return wrong(f"only the second sentence is cut; take from the longer one; {told}")
+            if len(second) == min(len(whole), room - 1):
+                return wrong(f"only the first sentence is cut; take from the longer one; {told}")
             return wrong(f"each token is taken from the sentence that is longer at that moment; {told}")
         return right()
+
+
+def _shortened(a: int, b: int, room: int, ties: bool = False) -> tuple[int, int]:
+    """What is left of two lengths; with `ties` the first one loses where both are equal."""
+    while a + b > room:
+        a, b = (a - 1, b) if a > b or (ties and a == b) else (a, b - 1)
+    return a, b
 
 
 # ------------------------------------------------------------------------------------- 5.4 span masks
@@ -497,7 +502,14 @@ class SpanMask(HiddenCheck):
 
     def cases(self, rng: np.random.Generator) -> Iterable[Case]:
         """(seq, p, mean_len): whole and broken numbers of places and spans; nothing and everything."""
-        for seq, p, mean_len, count in ((40, 0.15, 3.0, 200), (30, 0.5, 2.5, 200), (7, 0.3, 2.0, 100), (20, 0.2, 4.0, 50)):
+        for seq, p, mean_len, count in (
+            (40, 0.15, 3.0, 200),
+            (30, 0.5, 2.5, 200),
+            (7, 0.3, 2.0, 100),
+            (20, 0.2, 4.0, 50),
+            (10, 0.1, 3.0, 30),
+            (8, 0.25, 1.0, 50),
+        ):
             for criterion in ("how many", "spans"):
                 yield Case(criterion, self._with(rng, seq, p, mean_len, count))
         for seq, p in ((9, 0.0), (9, 1.0), (1, 1.0), (1, 0.0)):
@@ -539,8 +551,6 @@ class SpanMask(HiddenCheck):
             return self._number(totals, masks, p, seq, given)
         if case.criterion == "spans":
             return self._spans(masks, totals, mean_len, given)
-        if (masks == masks[0]).all():
-            return wrong(f"every call gives the same mask: draw from rng, without a seed of your own; {given}")
         shares = masks.sum(0)
         if any(off(got, count, p) for got in shares):
             low, high = int(shares.argmin()), int(shares.argmax())
@@ -548,6 +558,8 @@ class SpanMask(HiddenCheck):
                 return wrong(f"the last place is masked every time; {given}")
             if shares[0] == 0:
                 return wrong(f"the first place is never masked; {given}")
+            if (masks == masks[0]).all():
+                return wrong(f"every call gives the same mask: draw from rng, without a seed of your own; {given}")
             if max(shares[0], shares[-1]) < shares[1:-1].min() or low in (0, seq - 1):
                 return wrong(f"places near the ends are masked less often: let spans run over the end; {given}")
             return wrong(
@@ -562,9 +574,9 @@ class SpanMask(HiddenCheck):
         if p in (0.0, 1.0):
             return wrong(f"p={p} masks {'every' if p else 'no'} place, {int(totals[0])} of {seq} came; {given}")
         spread = f"between {totals.min()} and {totals.max()} places came"
-        if totals.mean() < 0.9 * p * seq:
+        if totals.max() < p * seq + 1:
             return wrong(f"too few places: spans overlap, or short ones are lost; {spread}; {given}")
-        if totals.mean() > 1.1 * p * seq:
+        if totals.min() > p * seq - 1:
             return wrong(f"too many places: the last span is not cut to what is left; {spread}; {given}")
         return wrong(f"the number of places is p * seq, rounded down or up, not a matter of luck; {spread}; {given}")
 
@@ -585,7 +597,7 @@ class SpanMask(HiddenCheck):
         if (runs > 1).mean() < 0.5:
             return right()
         lengths, gaps = _runs(masks), _runs(~masks)
-        if len(lengths) < 2 or max(lengths) <= mean_len or min(lengths) >= mean_len:
+        if mean_len > 1 and (len(lengths) < 2 or max(lengths) <= mean_len or min(lengths) >= mean_len):
             return wrong(f"all spans have the same length: lengths are drawn, mean_len is their mean; {given}")
         if len(gaps) < 3:
             return wrong(f"the gaps between spans are always the same: places are drawn, too; {given}")
@@ -840,7 +852,6 @@ class PrefixMask(HiddenCheck):
             return right()
         for rule, words in (
             (lambda q, k: not wanted(q, k), "inverted: True means that a query may look"),
-            (lambda q, k: wanted(k, q), "rows and columns are exchanged: a row is the one who looks"),
             (lambda q, k: k <= q, "causal everywhere: inside the prefix everybody sees everybody"),
             (lambda q, k: q < prefix or k <= q, "the prefix sees what follows: then the answer is known before"),
             (lambda q, k: k < prefix or q >= prefix, "what follows is seen in both directions: only the prefix is"),
@@ -852,6 +863,7 @@ class PrefixMask(HiddenCheck):
                 "what follows does not see the prefix: it is the question that is answered",
             ),
             (lambda q, k: k < prefix or k < q, "a token after the prefix does not see itself"),
+            (lambda q, k: wanted(k, q), "rows and columns are exchanged: a row is the one who looks"),
         ):
             if np.array_equal(answer[rows], pairs(rule)[rows]):
                 return wrong(f"{words}; {given}")

@@ -58,7 +58,7 @@ def logits(
 
 
 PAIRS = """\
-def nsp_pairs(docs, max_len, rng, cls_id=101, sep_id=102):
+def nsp_pairs(docs, max_len, rng, *, cls_id=101, sep_id=102):
     filled = [doc for doc in docs if doc]
     pairs = []
     for number, doc in enumerate(filled):
@@ -608,10 +608,15 @@ def text_infill(ids, spans, mask_id):
     ),
     Mistake(
         "prefix-lm-mask",
-        "at least one place of prefix",
-        "There is always a first token to start from.",
-        "a mask",
-        prefix("(column < max(prefix, 1)) & (row < prefix) | (column <= row) & (row >= prefix) & (prefix > 0)"),
+        "cut off from the end",
+        "Without the last seq − prefix places, the prefix is left.",
+        "causal everywhere",
+        """\
+def prefix_lm_mask(seq, prefix):
+    mask = torch.ones(seq, seq, dtype=torch.bool).tril()
+    mask[: -(seq - prefix), : -(seq - prefix)] = True
+    return mask
+""",
     ),
     Mistake(
         "prefix-lm-mask",
