@@ -1,7 +1,7 @@
 """The hidden checks of chapter 5: what a right answer must do, and what each wrong one is told.
 
-What is drawn at random is judged by counts, at odds of less than one in a million; what is not drawn is built here again
-by another route. Special tokens stand inside the rows and above the ordinary ids, documents differ in length,
+What is drawn at random is judged by counts, at odds of less than one in a million; what is not drawn is built here
+again by another route. Special tokens stand inside the rows and above the ordinary ids, documents differ in length,
 and padding of the target has the id of the decoder's first token in one case.
 """
 
@@ -98,7 +98,8 @@ class MlmCorrupt(HiddenCheck):
         ids, p, mask_id = (case.inputs[name] for name in ("input_ids", "p", "mask_id"))
         spoiled, labels = answer["spoiled"], answer["labels"]
         never = {*case.inputs["special"], mask_id}
-        given = f"ids {ids.shape}, p={p}, special {sorted(never)}, mask_id={mask_id}, vocab_size={case.inputs['vocab_size']}"
+        size = case.inputs["vocab_size"]
+        given = f"ids {ids.shape}, p={p}, special {sorted(never)}, mask_id={mask_id}, vocab_size={size}"
         if not answer["intact"]:
             return wrong(f"an input was changed by the call: spoil a copy; {given}")
         if not answer["same"] or not answer["quiet"]:
@@ -255,9 +256,11 @@ class MlmLogits(HiddenCheck):
                 f"logits for each place that is asked for; {given}"
             )
         if not close(answer["out"], want):
-            return name_the_mistake(answer["out"], self._suspects(hidden, positions, weight, bias, given), (
-                f"these are not the logits of the places asked for; {given}"
-            ))  # fmt: skip
+            return name_the_mistake(
+                answer["out"],
+                self._suspects(hidden, positions, weight, bias, given),
+                f"these are not the logits of the places asked for; {given}",
+            )
         if case.criterion == "only what is asked" and answer["flops"] > batch * seq * d_model * vocab:
             return wrong(
                 f"all {seq} places were multiplied with the vocabulary, though {masked} are asked for: take the "
@@ -681,8 +684,7 @@ class SpanCorrupt(HiddenCheck):
         ):
             if got == t5(ids, mask, first, eos, **changes):
                 return wrong(f"{words}; you gave {got}; {given}")
-        right_inputs, right_targets = t5(ids, mask, first, eos)
-        part = "inputs" if got[0] != right_inputs else "targets"
+        part = "inputs" if got[0] != t5(ids, mask, first, eos)[0] else "targets"
         return wrong(f"the {part} are not what span corruption makes; you gave {got[part == 'targets']}; {given}")
 
 
@@ -784,14 +786,18 @@ class TextInfill(HiddenCheck):
             for place, token in enumerate(ids)
             if place not in covered or place - 1 not in covered
         ]
+        one_each = [mask_id if place in covered else token for place, token in enumerate(ids)]
+        deleted = [token for place, token in enumerate(ids) if place not in covered]
+        long_ones = infilled(ids, [span for span in spans if span[1]], mask_id)
+        stretched = infilled(ids, [(start, max(length, 1)) for start, length in spans], mask_id)
         for value, words in (
-            ([mask_id if k in covered else token for k, token in enumerate(ids)], "every token of a span got a mask: one mask stands for the whole span"),
-            (infilled(ids, [span for span in spans if span[1]], mask_id), "a span of length zero inserts a mask: nothing is taken, one is put in"),
+            (one_each, "every token of a span got a mask: one mask stands for the whole span"),
+            (long_ones, "a span of length zero inserts a mask: nothing is taken, one is put in"),
             (merged, "spans that touch became one mask: each has its own, those of length zero too"),
-            ([token for k, token in enumerate(ids) if k not in covered], "the spans were deleted: a mask takes their place"),
+            (deleted, "the spans were deleted: a mask takes their place"),
             (shifted, "the first replacement moved the rest, and later spans hit other tokens"),
-            (infilled(ids, [(start, max(length, 1)) for start, length in spans], mask_id), "a span of length zero takes no token away"),
-        ):  # fmt: skip
+            (stretched, "a span of length zero takes no token away"),
+        ):
             if got == value:
                 return wrong(f"{words}; you gave {got}; {given}")
         return wrong(f"you gave {got}, which is not one mask for each span; {given}")
