@@ -269,7 +269,9 @@ def peft_params(method, d_model, n_layers, **settings):
         "counts",
         "built without memory",
         """\
-def peft_params(method, d_model, n_layers, rank=0, matrices=2, n_prefix=0, n_prompt=0, bottleneck=0, per_block=2, d_ff=None):
+def peft_params(
+    method, d_model, n_layers, rank=0, matrices=2, n_prefix=0, n_prompt=0, bottleneck=0, per_block=2, d_ff=None
+):
     size = lambda *modules: sum(each.numel() for module in modules for each in module.parameters())
     with torch.device("meta"):
         linear = lambda d_in, d_out, bias=True: nn.Linear(d_in, d_out, bias)

@@ -49,10 +49,12 @@ class Lora(HiddenCheck):
 
     @staticmethod
     def probe(student: Any, inputs: dict[str, Any]) -> Any:
-        """What learns, where it starts, the gradients there; then with given factors the result and the merged layer."""
+        """What learns, where it starts, the gradients there; with given factors the result and the merged layer."""
         import torch
 
-        x, weight, bias = (None if inputs[name] is None else torch.tensor(inputs[name]) for name in ("x", "weight", "bias"))
+        x, weight, bias = (
+            None if inputs[name] is None else torch.tensor(inputs[name]) for name in ("x", "weight", "bias")
+        )
         linear = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None).to(weight.dtype)
         with torch.no_grad():
             linear.weight.copy_(weight)
@@ -106,12 +108,14 @@ class Lora(HiddenCheck):
     def judge(self, case: Case, answer: Any) -> Verdict:
         """Names and shapes, then what the criterion asks for."""
         put = {name: case.inputs[name] for name in ("x", "weight", "bias", "A", "B", "alpha")}
-        rank, d_in = put["A"].shape
+        rank = len(put["A"])
         given = f"x {put['x'].shape}, weight {put['weight'].shape}, rank={rank}, alpha={put['alpha']:g}" + (
             ", no bias" if put["bias"] is None else ""
         )
         if answer["absent"]:
-            return wrong(f"the layer has no attribute {answer['absent'][0]}: linear, A and B were asked by name; {given}")
+            return wrong(
+                f"the layer has no attribute {answer['absent'][0]}: linear, A and B were asked by name; {given}"
+            )
         if answer["shapes"] != [list(put["A"].shape), list(put["B"].shape)]:
             return wrong(f"A and B have shapes {answer['shapes']}; (rank, d_in) and (d_out, rank) were asked; {given}")
         if answer["learns"] != ["A", "B"]:
@@ -146,7 +150,9 @@ class Lora(HiddenCheck):
         if answer["gradients"] is None or answer["gradients"][1] is None:
             return wrong(f"no gradient reaches B before the first step; {given}")
         if not np.any(answer["A"]):
-            return wrong(f"A and B are both zero: each one's gradient is a multiple of the other, nothing ever learns; {given}")
+            return wrong(
+                f"A and B are both zero: each one's gradient is a multiple of the other, nothing ever learns; {given}"
+            )
         if np.any(answer["B"]):
             return wrong(f"B was asked to start at zero, and A to be random; {given}")
         if np.linalg.matrix_rank(answer["A"]) < min(rank, d_in):
@@ -218,12 +224,21 @@ def lora_out(put: dict[str, Any], scale: float) -> np.ndarray:
 
 # --------------------------------------------------------------------------------- 7.2 putting it in
 
-LINEAR = ("query", "parts.0.query", "parts.0.subquery", "parts.0.value", "parts.1.query", "parts.1.subquery", "parts.1.value")
+LINEAR = (
+    "query",
+    "parts.0.query",
+    "parts.0.subquery",
+    "parts.0.value",
+    "parts.1.query",
+    "parts.1.subquery",
+    "parts.1.value",
+)
 
 
 def fitting(names: Iterable[str]) -> set[str]:
     """The linear layers of the probe's model that names fit."""
-    return {path for path in LINEAR for name in names if path.split(".")[-len(name.split(".")) :] == name.split(".")}
+    wanted = list(names)
+    return {path for path in LINEAR for name in wanted if path.split(".")[-len(name.split(".")) :] == name.split(".")}
 
 
 class Inject(HiddenCheck):
@@ -345,8 +360,8 @@ class Inject(HiddenCheck):
             expected.append(sum(rank * sum(SIZES[path.split(".")[-1] if "." in path else "root"]) for path in paths))
         if answer["old_learning"]:
             return wrong(
-                f"{answer['old_learning'][0]} still learns: all that is not an update is frozen, with biases, norms and "
-                f"embeddings; {given}"
+                f"{answer['old_learning'][0]} still learns: all that is not an update is frozen, with biases, norms "
+                f"and embeddings; {given}"
             )
         if not answer["kept"]:
             return wrong(f"weights of the model were copied or lost: LowRank keeps the layer it is given; {given}")
@@ -409,7 +424,7 @@ def prefixed(inputs: dict[str, Any], slip: str = "") -> np.ndarray:
         return np.asarray(states @ weights[f"{name}.weight"].T + weights[f"{name}.bias"])
 
     def heads(states: np.ndarray) -> np.ndarray:
-        return np.asarray(states.reshape(*states.shape[:-1], n_heads, -1).swapaxes(-2, -3))
+        return np.asarray(states.reshape(*states.shape[:-1], n_heads, d_model // n_heads).swapaxes(-2, -3))
 
     def turned(states: np.ndarray, start: int = 0) -> np.ndarray:
         if not inputs.get("rotate") or slip == "not turned":
@@ -431,9 +446,7 @@ def prefixed(inputs: dict[str, Any], slip: str = "") -> np.ndarray:
         query, key = turned(query, n_prefix), turned(key, n_prefix)
     else:
         query, key = turned(query), key if slip == "keys not turned" else turned(key)
-    joined_key, joined_value = (
-        np.concatenate([a, b], axis=2) for a, b in ((before_key, key), (before_value, value))
-    )
+    joined_key, joined_value = (np.concatenate([a, b], axis=2) for a, b in ((before_key, key), (before_value, value)))
     seen = np.ones((1, 1, seq, seq), dtype=bool)
     if inputs.get("causal") and slip != "not causal":
         seen = seen & np.tri(seq, dtype=bool)
@@ -459,14 +472,14 @@ def prefixed(inputs: dict[str, Any], slip: str = "") -> np.ndarray:
 PREFIX_SLIPS = {
     "causal hides": "the causal mask hides the prefix from early tokens: it counts the prefix as places of the text",
     "not causal": "causal has no effect",
-    "mask ignored": "the mask has no effect",
     "mask replaced": "with causal, the given mask is forgotten; both must allow",
+    "mask ignored": "the mask has no effect",
     "masked last": "the mask's new columns stand on the right; the prefix stands on the left",
     "no prefix": "the prefix has no effect",
     "keys only": "the prefix has keys, but its values are zero",
     "swapped": "the prefix's values were taken as keys: prefix[0] holds the keys",
     "projected": "the prefix was projected; its numbers are keys and values already",
-    "turned prefix": "the prefix was turned as if it stood at the first places; it has no place, and tokens keep theirs",
+    "turned prefix": "the prefix was turned as if it stood at the first places; it has none, and tokens keep theirs",
     "shifted": "the tokens' positions moved on by the length of the prefix; they keep theirs",
     "not turned": "rotate has no effect",
     "keys not turned": "queries were turned and keys were not",
@@ -542,13 +555,14 @@ class Prefix(HiddenCheck):
             settings["rotate"] = rotate
         out = module(x, **settings)
         learns = inputs["prefix"].size == 0
+        frozen = [name for name, each in module.named_parameters() if each.requires_grad] == ["prefix"]
         if out.requires_grad:
             out.square().sum().backward()
             learns = learns or bool(module.prefix.grad is not None and (module.prefix.grad != 0).any())
         intact = bool((x == torch.tensor(inputs["x"])).all()) and (
             "mask" not in inputs or bool((settings["mask"] == torch.tensor(inputs["mask"])).all())
         )
-        return {"out": out.detach(), "learns": learns, "intact": intact}
+        return {"out": out.detach(), "learns": learns, "frozen": frozen, "intact": intact}
 
     def judge(self, case: Case, answer: Any) -> Verdict:
         """Inputs, shape, values against those of each slip, gradient."""
@@ -559,6 +573,8 @@ class Prefix(HiddenCheck):
         given += f", mask {case.inputs['mask'].shape}" if "mask" in case.inputs else ""
         if not answer["intact"]:
             return wrong(f"an input was changed by the call; {given}")
+        if not answer["frozen"]:
+            return wrong(f"only the prefix learns, and the layer is frozen: leave __init__ as it is; {given}")
         if answer["out"].shape == (x.shape[0], x.shape[1] + n_prefix, x.shape[2]) and n_prefix:
             return wrong(f"the result is longer than x: the prefix got queries; {given}")
         if answer["out"].shape != x.shape:
@@ -637,7 +653,14 @@ class SoftPrompts(HiddenCheck):
             for part in ("attention_norm", "feed_forward_norm"):
                 shapes |= {f"{block}.{part}.gain": (d_model,), f"{block}.{part}.bias": (d_model,)}
         return {
-            "sizes": {"vocab_size": vocab_size, "max_seq": max_seq, "d_model": d_model, "d_ff": d_ff, "n_layers": 2, "n_heads": 3},
+            "sizes": {
+                "vocab_size": vocab_size,
+                "max_seq": max_seq,
+                "d_model": d_model,
+                "d_ff": d_ff,
+                "n_layers": 2,
+                "n_heads": 3,
+            },
             "weights": {name: rng.normal(size=shape) * 0.6 for name, shape in shapes.items()},
             "ids": rng.integers(vocab_size, size=(batch, seq)),
             "prompt": rng.normal(size=(n_prompt, d_model)),
@@ -691,10 +714,14 @@ class SoftPrompts(HiddenCheck):
                 extra = [name for name in answer["learns"] if name != "prompt"]
                 said = f"{extra[0]} learns, too" if extra else "the prompt is no parameter that learns"
                 return wrong(f"{said}: only the prompt shall; {given}")
-            return right() if answer["gradient"] else wrong(f"no gradient reaches the prompt: the graph was cut; {given}")
+            return (
+                right() if answer["gradient"] else wrong(f"no gradient reaches the prompt: the graph was cut; {given}")
+            )
         if case.criterion == "the start":
             if not close(answer["table"], table):
-                return wrong(f"writing into the prompt changed the model's own embeddings: it is a view; copy the rows; {given}")
+                return wrong(
+                    f"writing into the prompt changed the model's own embeddings: it is a view; copy the rows; {given}"
+                )
             distances = np.abs(answer["start"][:, None] - table[None]).max(-1).min(-1)
             if distances.max() > 1e-12:
                 return wrong(f"the prompt does not start as embeddings of tokens; {given}")
@@ -718,9 +745,15 @@ class SoftPrompts(HiddenCheck):
         if close(answer["out"], want):
             return right()
         suspects = [
-            (full[:, n_prompt - 1 : -1], "shifted by one: at a token's place stands the prediction of the token after it"),
+            (
+                full[:, n_prompt - 1 : -1],
+                "shifted by one: at a token's place stands the prediction of the token after it",
+            ),
             (full[:, :seq], "the last places were cut off; the prompt's places come first"),
-            (gpt_logits(weights, np.concatenate([words, ours], axis=1), n_heads)[:, :seq], "the prompt stands behind the text"),
+            (
+                gpt_logits(weights, np.concatenate([words, ours], axis=1), n_heads)[:, :seq],
+                "the prompt stands behind the text",
+            ),
             (gpt_logits(weights, words, n_heads), "the prompt has no effect"),
             (gpt_logits(weights, words, n_heads, n_prompt), "the tokens moved on, but they do not see the prompt"),
         ]
@@ -817,7 +850,9 @@ class Adapters(HiddenCheck):
             if not close(answer["start"], x):
                 return wrong(f"a new adapter changes its input: weight and bias of up must start at zero; {given}")
             if not answer["moves"]:
-                return wrong(f"no gradient reaches the weight of up: with down at zero, too, nothing ever learns; {given}")
+                return wrong(
+                    f"no gradient reaches the weight of up: with down at zero, too, nothing ever learns; {given}"
+                )
             return right()
         if close(answer["out"], adapted(case.inputs)):
             return right()
@@ -901,11 +936,15 @@ class Counts(HiddenCheck):
 
     def judge(self, case: Case, answer: Any) -> Verdict:
         """Refusal, then the usual slips."""
-        method, d_model, n_layers, settings = (case.inputs[name] for name in ("method", "d_model", "n_layers", "settings"))
+        method, d_model, n_layers, settings = (
+            case.inputs[name] for name in ("method", "d_model", "n_layers", "settings")
+        )
         said = "".join(f", {name}={value}" for name, value in settings.items())
         given = f"peft_params({method!r}, d_model={d_model}, n_layers={n_layers}{said})"
         if case.criterion == "unknown method":
-            return right() if answer["refused"] is not None else wrong(f"no method {method!r}, and no ValueError; {given}")
+            return (
+                right() if answer["refused"] is not None else wrong(f"no method {method!r}, and no ValueError; {given}")
+            )
         if answer["refused"] is not None:
             return wrong(f"a ValueError: {answer['refused']}; {given}")
         if type(answer["count"]) is not int:
@@ -927,7 +966,12 @@ class Counts(HiddenCheck):
             biases = n_layers * bare["per_block"] * (settings["bottleneck"] + d_model)
             suspects = [(want - biases, "the adapters' biases are missing")]
             suspects += [(counted(method, d_model, n_layers, {**settings, "per_block": 2}), "per_block has no effect")]
-            suspects += [(counted(method, d_model, n_layers, {**settings, "per_block": 1}), "two adapters a block unless per_block says otherwise")]
+            suspects += [
+                (
+                    counted(method, d_model, n_layers, {**settings, "per_block": 1}),
+                    "two adapters a block unless per_block says otherwise",
+                )
+            ]
         else:
             suspects = [
                 (counted(method, d_model, n_layers, {}), "d_ff has no effect"),
@@ -957,11 +1001,21 @@ class MultiLora(HiddenCheck):
         for sizes, scale in [((5, 3, 6, 7, 4, 2), 0.7), ((2, 4, 8, 5, 6, 3), None), ((3, 1, 5, 6, 2, 4), 3.0)]:
             yield Case("values", self._draw(rng, *sizes, scale=scale))
         yield Case("one call for all", {**self._draw(rng, 2, 4, 10, 12, 40, 2, scale=0.5), "more": 9})
-        yield Case("gradient and inputs", {**self._draw(rng, 4, 3, 6, 7, 5, 2, scale=1.5), "upstream": rng.normal(size=(4, 3, 7))})
+        yield Case(
+            "gradient and inputs",
+            {**self._draw(rng, 4, 3, 6, 7, 5, 2, scale=1.5), "upstream": rng.normal(size=(4, 3, 7))},
+        )
 
     @staticmethod
     def _draw(
-        rng: np.random.Generator, batch: int, seq: int, d_in: int, d_out: int, tasks: int, rank: int, scale: float | None
+        rng: np.random.Generator,
+        batch: int,
+        seq: int,
+        d_in: int,
+        d_out: int,
+        tasks: int,
+        rank: int,
+        scale: float | None,
     ) -> dict[str, Any]:
         task = rng.integers(tasks, size=batch)
         task[-1], task[0] = task[0], (task[0] + 1) % tasks  # two tasks at least
@@ -1012,7 +1066,9 @@ class MultiLora(HiddenCheck):
         out = student.multi_lora(*given, **settings)
         answer = {
             "out": out.detach().clone(),
-            "intact": all(bool((each == torch.tensor(inputs[name])).all()) for name, each in zip(names, given, strict=True)),
+            "intact": all(
+                bool((each == torch.tensor(inputs[name])).all()) for name, each in zip(names, given, strict=True)
+            ),
             "gradients": None,
             "counts": [count(1), count(inputs["more"])] if "more" in inputs else None,
         }
@@ -1023,7 +1079,7 @@ class MultiLora(HiddenCheck):
 
     def judge(self, case: Case, answer: Any) -> Verdict:
         """Inputs, shape, values, then gradients or the count."""
-        x, weight, A, B, task = (case.inputs[name] for name in ("x", "weight", "A", "B", "task"))  # noqa: N806
+        x, weight, A, B, task = (case.inputs[name] for name in ("x", "weight", "A", "B", "task"))
         scale = 1.0 if case.inputs["scale"] is None else case.inputs["scale"]
         given = f"x {x.shape}, weight {weight.shape}, A {A.shape}, B {B.shape}, task {task.tolist()}, scale={scale:g}"
         if not answer["intact"]:
@@ -1053,7 +1109,7 @@ class MultiLora(HiddenCheck):
 
     @staticmethod
     def _values(case: Case, out: Any, scale: float, given: str) -> Verdict:
-        x, weight, A, B, task = (case.inputs[name] for name in ("x", "weight", "A", "B", "task"))  # noqa: N806
+        x, weight, A, B, task = (case.inputs[name] for name in ("x", "weight", "A", "B", "task"))
         first, order = np.full_like(task, task[0]), np.arange(len(x)) % len(A)
         suspects = [
             (served(x, weight, A, B, first, scale), "all rows got the update of the first row's task"),
@@ -1063,7 +1119,10 @@ class MultiLora(HiddenCheck):
             (served(x, weight, A, B, task, 1.0), "scale has no effect"),
             (served(x, 0 * weight, A, B, task, scale), "the shared matrix is missing"),
             (served(x, scale * weight, A, B, task, scale), "scale multiplies the shared part, too"),
-            (served(x, weight, A, B, task, scale / A.shape[1]), "scale was divided by the rank; it is alpha / rank already"),
+            (
+                served(x, weight, A, B, task, scale / A.shape[1]),
+                "scale was divided by the rank; it is alpha / rank already",
+            ),
             (
                 sum(served(x, weight / len(A), A, B, np.full_like(task, each), scale / 1.0) for each in range(len(A))),
                 "every row got the updates of all tasks",
@@ -1077,7 +1136,7 @@ class MultiLora(HiddenCheck):
 
     @staticmethod
     def _gradients(case: Case, gradients: Any, scale: float, given: str) -> Verdict:
-        x, weight, A, B, task, upstream = (case.inputs[name] for name in ("x", "weight", "A", "B", "task", "upstream"))  # noqa: N806
+        x, weight, A, B, task, upstream = (case.inputs[name] for name in ("x", "weight", "A", "B", "task", "upstream"))
         if gradients is None:
             return wrong(f"no gradient reaches the updates: the graph was cut; {given}")
         wanted = [np.zeros_like(each) for each in (x, weight, A, B)]
@@ -1092,6 +1151,8 @@ class MultiLora(HiddenCheck):
         return right()
 
 
-def served(x: np.ndarray, weight: np.ndarray, A: np.ndarray, B: np.ndarray, task: np.ndarray, scale: float) -> np.ndarray:  # noqa: N803
+def served(
+    x: np.ndarray, weight: np.ndarray, A: np.ndarray, B: np.ndarray, task: np.ndarray, scale: float
+) -> np.ndarray:
     """Row by row, through the summed matrix."""
     return np.stack([row @ (weight + scale * B[number] @ A[number]).T for row, number in zip(x, task, strict=True)])

@@ -31,8 +31,8 @@ COPY = """\
 def lora(
     linear: str = "linear.requires_grad_(False)",
     scale: str = "alpha / rank",
-    A: str = "torch.randn(rank, linear.in_features).to(linear.weight) * 0.1",  # noqa: N803
-    B: str = "torch.zeros(linear.out_features, rank).to(linear.weight)",  # noqa: N803
+    A: str = "torch.randn(rank, linear.in_features).to(linear.weight) * 0.1",
+    B: str = "torch.zeros(linear.out_features, rank).to(linear.weight)",
     forward: str = "self.linear(x) + self.scale * F.linear(F.linear(x, self.A), self.B)",
     merge: str = COPY,
 ) -> str:
@@ -156,7 +156,9 @@ def adapter(
 
 
 COUNTS = """\
-def peft_params(method, d_model, n_layers, rank=0, matrices=2, n_prefix=0, n_prompt=0, bottleneck=0, per_block=2, d_ff=None):
+def peft_params(
+    method, d_model, n_layers, rank=0, matrices=2, n_prefix=0, n_prompt=0, bottleneck=0, per_block=2, d_ff=None
+):
     d_ff = {d_ff}
     counts = {{
         "lora": {lora},
@@ -309,7 +311,9 @@ class LoRALinear(nn.Module):
         "a name that ends alike",
         "A path that ends with the name fits.",
         "subquery is not query",
-        inject(fits="path.endswith(name)", all_found="all(any(path.endswith(name) for path in paths) for name in names)"),
+        inject(
+            fits="path.endswith(name)", all_found="all(any(path.endswith(name) for path in paths) for name in names)"
+        ),
     ),
     Mistake(
         "inject",
@@ -323,7 +327,10 @@ class LoRALinear(nn.Module):
         "leaves the rest learning",
         "LowRank freezes what it wraps, and that is all there is to freeze.",
         "still learns: all that is not an update is frozen",
-        inject(freeze="pass", count="sum(each.A.numel() + each.B.numel() for each in model.modules() if isinstance(each, LowRank))"),
+        inject(
+            freeze="pass",
+            count="sum(each.A.numel() + each.B.numel() for each in model.modules() if isinstance(each, LowRank))",
+        ),
     ),
     Mistake(
         "inject",
@@ -391,7 +398,8 @@ def inject_lora(model, names, rank, alpha):
         "The lower triangle of the longer table is the causal mask.",
         "the causal mask hides the prefix",
         prefix(
-            seen="F.pad(seen, (n_prefix, 0), value=True) & (torch.ones(x.shape[1], key.shape[2], dtype=torch.bool).tril() if causal else True)"
+            seen="F.pad(seen, (n_prefix, 0), value=True)"
+            " & (torch.ones(x.shape[1], key.shape[2], dtype=torch.bool).tril() if causal else True)"
         ),
     ),
     Mistake(
@@ -511,7 +519,8 @@ class PrefixAttention(nn.Module):
         "Only the blocks need freezing: the prompt belongs to the embeddings.",
         "learns, too",
         soft(gpt="gpt").replace(
-            "        self.prompt", "        gpt.blocks.requires_grad_(False), gpt.final_norm.requires_grad_(False)\n        self.prompt"
+            "        self.prompt",
+            "        gpt.blocks.requires_grad_(False), gpt.final_norm.requires_grad_(False)\n        self.prompt",
         ),
     ),
     # ---------------------------------------------------------------------------------------- 7.5 adapters
@@ -562,12 +571,32 @@ class PrefixAttention(nn.Module):
         "adds in place",
         "x is mine to change.",
         "x was changed by the call",
-        adapter().replace("return x + self.up(F.gelu(self.down(x)))", "x += self.up(F.gelu(self.down(x)))\n        return x"),
+        adapter().replace(
+            "return x + self.up(F.gelu(self.down(x)))", "x += self.up(F.gelu(self.down(x)))\n        return x"
+        ),
     ),
     # ---------------------------------------------------------------------------------------- 7.6 counting
-    Mistake("counts", "one block", "The method adds so many.", "n_layers has no effect", counts(lora="matrices * 2 * d_model * rank")),
-    Mistake("counts", "only B", "Only B learns at first.", "A and B both learn", counts(lora="n_layers * matrices * d_model * rank")),
-    Mistake("counts", "always two matrices", "LoRA is for query and value.", "matrices has no effect", counts(lora="n_layers * 4 * d_model * rank")),
+    Mistake(
+        "counts",
+        "one block",
+        "The method adds so many.",
+        "n_layers has no effect",
+        counts(lora="matrices * 2 * d_model * rank"),
+    ),
+    Mistake(
+        "counts",
+        "only B",
+        "Only B learns at first.",
+        "A and B both learn",
+        counts(lora="n_layers * matrices * d_model * rank"),
+    ),
+    Mistake(
+        "counts",
+        "always two matrices",
+        "LoRA is for query and value.",
+        "matrices has no effect",
+        counts(lora="n_layers * 4 * d_model * rank"),
+    ),
     Mistake(
         "counts",
         "counts the base",
@@ -575,7 +604,13 @@ class PrefixAttention(nn.Module):
         "the frozen matrix was counted",
         counts(lora="n_layers * matrices * (2 * d_model * rank + d_model**2)"),
     ),
-    Mistake("counts", "keys only", "A prefix is a few keys.", "keys and values; one of them", counts(prefix="n_layers * n_prefix * d_model")),
+    Mistake(
+        "counts",
+        "keys only",
+        "A prefix is a few keys.",
+        "keys and values; one of them",
+        counts(prefix="n_layers * n_prefix * d_model"),
+    ),
     Mistake(
         "counts",
         "a prompt in every block",
@@ -597,7 +632,13 @@ class PrefixAttention(nn.Module):
         "the norms have biases, too",
         counts(bitfit="n_layers * (5 * d_model + d_ff)"),
     ),
-    Mistake("counts", "d_ff is always four times", "d_ff is four times the width.", "d_ff has no effect", counts(d_ff="4 * d_model")),
+    Mistake(
+        "counts",
+        "d_ff is always four times",
+        "d_ff is four times the width.",
+        "d_ff has no effect",
+        counts(d_ff="4 * d_model"),
+    ),
     Mistake(
         "counts",
         "zero for what it does not know",
