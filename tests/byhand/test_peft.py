@@ -88,6 +88,13 @@ def test_an_update_starts_as_nothing_and_merges_to_what_it_does(bias):
     assert torch.equal(lora.linear.weight, layer.weight), "merging leaves the layer as it was"
 
 
+def test_one_vector_gets_what_it_gets_in_a_batch():
+    lora = LoRALinear(linear(6, 4), rank=2, alpha=7.0, rng=seeded(1))
+    stir(lora)
+    x = drawn(3, 6, seed=2)
+    assert torch.allclose(lora(x[1]), lora(x)[1], atol=1e-12)
+
+
 def test_at_the_start_b_learns_and_a_waits_and_the_base_is_frozen():
     layer = linear(6, 4)
     lora = LoRALinear(layer, rank=2, alpha=3.0, rng=seeded(1))

@@ -68,7 +68,7 @@ class LoRALinear(nn.Module):
         if self.merged:
             return base
         narrow = F.linear(self.dropout(x), self.A)  # (*batch, rank)
-        if torch.is_autocast_enabled(x.device.type) or not base.numel():
+        if torch.is_autocast_enabled(x.device.type) or not base.numel() or base.ndim == 1:
             return base + self.scale * F.linear(narrow, self.B)
         # product, scale and sum in one call: the wide tensor is written once
         out = torch.addmm(base.flatten(0, -2), narrow.flatten(0, -2), self.B.T, alpha=self.scale)
