@@ -631,6 +631,8 @@ class LastToken(HiddenCheck):
     def cases(self, rng: np.random.Generator) -> Iterable[Case]:
         """Sizes (batch, seq, d_model) that all differ."""
         yield Case("right padding", self._draw(rng, (4, 6, 3), "right"))
+        yield Case("right padding", self._draw(rng, (1, 5, 3), "right"))
+        yield Case("right padding", self._draw(rng, (3, 4, 1), "right"))
         yield Case("right padding", {**self._draw(rng, (3, 2, 5), "right"), "mask": np.ones((3, 2), dtype=bool)})
         yield Case("left padding and gaps", self._draw(rng, (5, 7, 2), "left"))
         for _ in range(3):
