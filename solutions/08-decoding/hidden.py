@@ -710,10 +710,7 @@ class Beam(HiddenCheck):
         given = "n_beams={}, max_len={}, eos={}, alpha={}".format(*settings)
         n_beams, max_len, eos, alpha = settings
         ids, score = tuple(answer["ids"]), answer["score"]
-        if n_beams >= 100:
-            want = self._all_texts(logp, max_len, eos, alpha)
-        else:
-            want = beams(logp, *settings)
+        want = self._all_texts(logp, max_len, eos, alpha) if n_beams >= 100 else beams(logp, *settings)
         if eos is not None and any(eos in context for context in answer["asked"]):
             return wrong(f"a finished hypothesis was extended behind its eos; {given}")
         if any(
