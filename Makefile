@@ -33,7 +33,7 @@ demo: $(READY) ## build chapter 1, grade a small class, write feedback and the b
 	@echo "the class:  $(CLASS)/ (submitted, autograded, feedback, gradebook.db)"
 
 test: lint ## lint, then the whole test suite
-	@pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 quick: $(READY) ## the tests that need neither a browser nor ten seconds each
 	@pytest -m "not slow and not browser"
