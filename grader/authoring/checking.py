@@ -20,13 +20,14 @@ def check_chapter(course: Course, chapter: Chapter) -> list[AuthoringError]:
 
 
 def check_course(course: Course, chapters: Sequence[Chapter]) -> list[AuthoringError]:
-    """Every mistake in these chapters' sources; of all chapters, also folders that no chapter owns."""
+    """Every mistake in these chapters' sources; of all chapters, also folders that are none and no draft of one."""
     problems = Problems(course.root)
     listed = {chapter.id for chapter in course.chapters}
+    drafts = {planned["id"] for planned in course.settings.get("planned", ())}
     if listed == {chapter.id for chapter in chapters}:
         for folder in sorted((course.root / "solutions").glob("*/")):
-            if folder.name not in listed and any(path.is_file() for path in folder.iterdir()):
-                remedy = "add the chapter's row, or remove the folder"
+            if folder.name not in listed | drafts and any(path.is_file() for path in folder.iterdir()):
+                remedy = "add the chapter's row (of a draft: a row of [[planned]]), or remove the folder"
                 problems.add(folder, None, "the folder is no chapter of course.toml", remedy)
     return [
         *problems.in_order(),
