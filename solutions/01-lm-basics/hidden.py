@@ -6,6 +6,7 @@ drawn so that one can tell mistakes apart: all sizes differ, rows are unsorted, 
 contexts are seen, unseen, short and long.
 """
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -859,27 +860,31 @@ def _runs(text: str, w: int) -> list[list[str]]:
     return [words[at : at + w] for at in range(len(words) - w + 1)]
 
 
+_SYLLABLES = [first + second for first in "bdfgklmnprstv" for second in "aeiou"]
+_POOL = [first + second for first in _SYLLABLES for second in _SYLLABLES]
+
+
 def _library(rng: np.random.Generator, w: int, alike: str = "") -> dict[str, str]:
     """Thirty documents, the last one empty: fresh paragraphs, copies (some respaced), quotations in chains.
 
     Quotations are exactly w words long; some stand at the very end. With `alike` three paragraphs of four
     "begin" or "end" with the same w - 1 words, which is no reason to keep them together.
     """
-    syllables = [first + second for first in "bdfgklmnprstv" for second in "aeiou"]
-    pool = np.array([a + b for a in syllables for b in syllables])
+    # one draw for all words: every submission has nine libraries of its own
+    stream = map(_POOL.__getitem__, rng.integers(len(_POOL), size=15_000).tolist())
 
     def words(count: int) -> list[str]:
-        return rng.choice(pool, size=count).tolist()
+        return list(itertools.islice(stream, count))
 
-    fresh = [words(int(rng.integers(3, 40))) for _ in range(260)]
+    fresh = [words(count) for count in rng.integers(3, 40, size=260).tolist()]
     long = [part for part in fresh if len(part) > w + 4]
     quotes = [words(4) + part[2 : 2 + w] + words(5) for part in long[:25]]
     quotes += [words(6) + part[-w:] for part in long[25:45]]
     chains = [words(3) + quote[1 : 1 + w] + words(2) for quote in quotes[:10]]
     same = {"begin": (words(w - 1), []), "end": ([], words(w - 1)), "": ([], [])}[alike]
     every = [[*same[0], *part, *same[1]] if rng.random() < 0.75 else part for part in fresh + quotes + chains]
-    parts = [" ".join(part[:3]) + str(rng.choice([" ", "\n"])) + " ".join(part[3:]) for part in every]
-    parts = [part.strip() for part in parts]
+    gaps = [" \n"[wide] for wide in rng.integers(2, size=len(every)).tolist()]
+    parts = [(" ".join(part[:3]) + gap + " ".join(part[3:])).strip() for part, gap in zip(every, gaps, strict=True)]
     copies = [parts[at] for at in rng.choice(len(parts), size=70, replace=False)]
     respaced = [part.replace(" ", "\n    ", 2) for part in copies[:20]]
     shuffled = rng.permutation(np.array(parts + copies + respaced, dtype=object)).tolist()
