@@ -10,6 +10,7 @@ from grader import __version__
 from grader.errors import CourseError
 
 COMMANDS = {
+    "doctor": ("grader.doctor", "Look at this machine: can it run the notebooks, grade, publish?"),
     "check": (
         "grader.authoring.commands",
         "Read the sources of the chapters and report every mistake in them.",

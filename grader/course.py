@@ -123,6 +123,11 @@ class Course:
             allowed += earlier.owns
         return allowed
 
+    def has_module(self, name: str) -> bool:
+        """Whether the library has a module of this dotted name."""
+        path = self.library_root / name.replace(".", "/")
+        return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
     def library_files(self, chapter: Chapter | None = None) -> list[Path]:
         """The library's files, relative to `library_root`, that `chapter` may see (all of them without a chapter).
 

@@ -43,7 +43,7 @@ Windows: `.venv\\Scripts\\jupyter lab chapters`
 
 A browser opens. Choose a chapter's notebook on the left. VS Code and other editors work as well: choose the Python in
 `.venv` as the kernel.
-
+{doctor}
 ## Work
 
 - Write your answer where a cell says so, in place of the line that raises `NotImplementedError`.
@@ -76,6 +76,11 @@ No zip and no other file, unless you are told so.
 What you may do with the code and the text is in `LICENSE`.
 """
 
+DOCTOR = """
+**Something does not work?** `.venv/bin/python -m {module}` (Windows: `.venv\\Scripts\\python`) looks at your
+machine and says what to do.
+"""
+
 GPU = """
 The line above installs what runs everywhere; a graphics card is used where torch finds one. On Linux with an Nvidia
 card there is nothing more to do. On Windows with one, and on Linux *without* one (to be spared the large GPU build),
@@ -97,6 +102,8 @@ def readme(course: Course, chapters: tuple[Chapter, ...], notes: str = "") -> st
 
     about = course.settings["course"]
     last = chapters[-1]
+    package = str(course.settings["library"]["package"])
+    doctor = f"{package}.doctor"
     torch = pins(course.root / "requirements.txt").get("torch")
     text = PAGE.format(
         title=about["title"],
@@ -106,7 +113,8 @@ def readme(course: Course, chapters: tuple[Chapter, ...], notes: str = "") -> st
         python=_python(str(library_settings(course).get("requires-python", ""))),
         disk="about 2 GB of disk (more for torch's GPU build)" if torch else "1 GB of disk",
         gpu=GPU.format(torch=torch) if torch else "",
-        package=course.settings["library"]["package"],
+        doctor=DOCTOR.format(module=doctor) if course.has_module(doctor) else "",
+        package=package,
         names=", ".join(f"`{chapter.page.stem}.ipynb`" for chapter in chapters),
         limits=_limits(chapters),
         notes=notes.strip() or ASK,
