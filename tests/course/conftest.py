@@ -2,10 +2,9 @@
 
 import functools
 import json
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from grader.proving.chapter import SEEDS, judge_chapter
 from grader.proving.material import CodeCell, read_material
 from grader.proving.proof import ChapterProof
 from grader.proving.running import Tried, run_chapter
-from grader.proving.slicing import needed_parts
+from tests.damaged.light import ONE_PARSER, light
 
 COURSE = load_course(Path(__file__).resolve().parents[2])
 
@@ -35,10 +34,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test that asks for `room` runs once for each chapter of course.toml."""
     if "room" in metafunc.fixturenames:
         metafunc.parametrize("room", [chapter.id for chapter in COURSE.chapters], indirect=True)
-
-
-ONE_PARSER = threading.Lock()
-"""Python before 3.11.5 raises SystemError when two threads are in `ast.parse` (CPython issue 106905)."""
 
 
 @dataclass
@@ -101,16 +96,7 @@ class Room:
 
     def light(self, plan: Plan) -> Plan:
         """The same plan without what the exercises do not need: no experiments, no figures, little time."""
-        own = {cell.id for cell in self.skeleton.cells if not cell.metadata.get("nbgrader")}
-        plain = [cell for cell in plan.cells if cell.id in own]
-        readers = [cell.source for cell in plan.cells if cell.id not in own]
-        answered = [name for check in self.assignment.hidden.values() for name in check.uses]
-        with ONE_PARSER:
-            parts = needed_parts([cell.source for cell in plain], readers, answered)
-        shorter = {cell.id: replace(cell, source=part) for cell, part in zip(plain, parts, strict=True)}
-        budget = replace(plan.budget, cell_seconds=12)
-        cells = tuple(shorter.get(cell.id, cell) for cell in plan.cells)
-        return replace(plan, cells=cells, budget=budget)
+        return light(plan, self.assignment)
 
     def half_wrong(self) -> bytes:
         """Right answers and mistakes in turns, so that there are points to lose and points to gain."""

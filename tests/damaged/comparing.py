@@ -22,13 +22,11 @@ from grader.grading.planning import Judgement, make_plan
 from grader.grading.skeleton import Prepared, rebuild
 from grader.hidden import Case, HiddenCheck, draw_cases
 
+from .light import ONE_PARSER
 from .making import Damaged, as_file
 from .undamaged import Material, Undamaged
 
 Points = dict[str, float]
-
-ONE_PARSER = threading.Lock()
-"""Python before 3.11.5 raises SystemError when two threads are in `ast.parse` (CPython issue 106905)."""
 
 
 @dataclass

@@ -13,7 +13,8 @@ from typing import Any
 from grader.course import load_course
 from grader.execution.run import execute
 
-from .comparing import ONE_PARSER, Points, earned, planned, prepared
+from .comparing import Points, earned, planned, prepared
+from .light import ONE_PARSER, light
 from .making import as_file
 from .sheet import grade_id, text
 from .undamaged import ROOT, Material, Undamaged, fresh, load_material
@@ -76,7 +77,7 @@ def points_of(material: Material, data: bytes) -> Points:
     """What a submission earns; the cases are the same for all."""
     with ONE_PARSER:
         ready = planned(material.assignment, prepared(material.assignment, data))
-    return earned(material.assignment, ready, execute)
+    return earned(material.assignment, ready, lambda plan: execute(light(plan, material.assignment)))
 
 
 def main() -> int:
