@@ -19,9 +19,9 @@ from grader.grading.grading import Graded, grade_class
 from .bait import Bait, hand_in
 from .entry import Entry
 from .evidence import changes, leaks_of, planted, scores_of, secrets_of, snapshot, survivors
-from .lesson import CHAPTER, COURSE, light_assignment, points, small_assignment
+from .lesson import CHAPTER, COURSE, ROBBED, light_assignment, points, small_assignment
 
-NEIGHBOURS = ("aaron", "mia", "zoe")
+NEIGHBOURS = (ROBBED, "mia", "zoe")
 CANARY = "COURSE_HOSTILE_CANARY"
 
 

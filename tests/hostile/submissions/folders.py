@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .entry import Entry, Lesson, as_bytes
-from .lesson import COURSE, SMALL
+from .lesson import COURSE, ROBBED, SMALL
 
 NAME = "lm-basics.ipynb"
 FOUND: list[Entry] = []
@@ -36,7 +36,7 @@ def classroom(inner: Path) -> Path:
 
 
 LINKS: dict[str, Callable[[Path], object]] = {
-    "to a neighbour's notebook": lambda inner: classroom(inner) / "submitted" / "aaron" / inner.name / NAME,
+    "to a neighbour's notebook": lambda inner: classroom(inner) / "submitted" / ROBBED / inner.name / NAME,
     "to the gradebook": lambda inner: classroom(inner) / "gradebook.db",
     "to the class secret": lambda inner: classroom(inner) / ".secret",
     "to hidden checks": lambda inner: COURSE.root / "solutions" / inner.name / "hidden.py",
@@ -58,14 +58,14 @@ for where, target in LINKS.items():
 @folder("a folder that is a link", "The chapter's folder is a link to a neighbour's.", kind="folder: links", **NOTHING)
 def _(inner: Path, lesson: Lesson) -> None:
     inner.rmdir()
-    inner.symlink_to(classroom(inner) / "submitted" / "aaron" / inner.name)
+    inner.symlink_to(classroom(inner) / "submitted" / ROBBED / inner.name)
 
 
 @folder("a student that is a link", "The student's folder is a link to a neighbour's.", kind="folder: links", **NOTHING)
 def _(inner: Path, lesson: Lesson) -> None:
     inner.rmdir()
     inner.parent.rmdir()
-    inner.parent.symlink_to(classroom(inner) / "submitted" / "aaron")
+    inner.parent.symlink_to(classroom(inner) / "submitted" / ROBBED)
 
 
 @folder("a loop of folders", "A folder that holds itself lies beside the notebook.", kind="folder: links")
@@ -78,8 +78,8 @@ def _(inner: Path, lesson: Lesson) -> None:
 @folder("a link in a folder", "A folder holds links to a neighbour's notebook.", kind="folder: links", **NOTHING)
 def _(inner: Path, lesson: Lesson) -> None:
     (inner / "homework").mkdir()
-    (inner / "homework" / NAME).symlink_to(classroom(inner) / "submitted" / "aaron" / inner.name / NAME)
-    (inner / "up").symlink_to(classroom(inner) / "submitted" / "aaron" / inner.name)
+    (inner / "homework" / NAME).symlink_to(classroom(inner) / "submitted" / ROBBED / inner.name / NAME)
+    (inner / "up").symlink_to(classroom(inner) / "submitted" / ROBBED / inner.name)
 
 
 @folder(
@@ -90,7 +90,7 @@ def _(inner: Path, lesson: Lesson) -> None:
     least=EVERY,
 )
 def _(inner: Path, lesson: Lesson) -> None:
-    os.link(classroom(inner) / "submitted" / "aaron" / inner.name / NAME, inner / NAME)
+    os.link(classroom(inner) / "submitted" / ROBBED / inner.name / NAME, inner / NAME)
 
 
 @folder("a pipe", "The notebook is a FIFO: who opens it waits without end.", kind="folder: devices", **NOTHING)

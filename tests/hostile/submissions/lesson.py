@@ -14,6 +14,8 @@ from grader.proving.slicing import is_import, needed_parts
 COURSE = load_course(Path(__file__).absolute().parents[3])
 CHAPTER = COURSE.chapters[0]
 FIGURES = ("matplotlib", "tqdm")
+ROBBED = "aaron"
+"""The neighbour whose notebook some folders link to."""
 
 
 @functools.cache

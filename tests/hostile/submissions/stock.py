@@ -22,7 +22,7 @@ from .bait import Bait, hand_in
 from .classroom import CANARY
 from .entry import Entry
 from .evidence import leaks_of, remove, scores_of, secrets_of
-from .lesson import CHAPTER, COURSE, points
+from .lesson import CHAPTER, COURSE, ROBBED, points
 
 LAST = "zzz-last"
 """The neighbour who is graded after everyone else."""
@@ -105,7 +105,8 @@ class Batch:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.bait = Bait(self.root, port)
-        classroom = hand_in(self.bait, self.entries, self.assignment, [LAST])
+        robbed = [ROBBED] if any(entry.kind.startswith("folder") for entry in self.entries) else []
+        classroom = hand_in(self.bait, self.entries, self.assignment, [*robbed, LAST])
         (classroom.root / ".secret").write_text("a" * 64 + "\n")
         programs_on_path()
         register(classroom, self.assignment, "stock")
