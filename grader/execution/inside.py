@@ -170,12 +170,13 @@ class Session:
         stopped: list[str] = []
         limited = time_limit(seconds, f"this cell ran longer than {seconds:g} s", stopped)
         with contextlib.suppress(BaseException), limited:
-            self.shell.run_cell(cell["source"], store_history=True)
+            done = self.shell.run_cell(cell["source"], store_history=True)
+            self.shell.let_go(done.error_in_exec)
         names = {name: self.shell.user_ns[name] for name in cell["captures"] if name in self.shell.user_ns}
         if cell["exercise"]:
             self.remembered.setdefault(cell["exercise"], {}).update(names)
-        done = {"cell": cell["index"], "stopped": stopped, "outputs": self.outputs.take()}
-        self.report.send_json("C", done)
+        seen = {"cell": cell["index"], "stopped": stopped, "outputs": self.outputs.take()}
+        self.report.send_json("C", seen)
 
     def probe(self, request: dict[str, Any]) -> None:
         """Call one exercise's probe for each of its cases and report the answers."""

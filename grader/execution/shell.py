@@ -11,11 +11,14 @@ alone.
 
 import base64
 import fcntl
+import gc
 import io
 import json
 import os
 import subprocess
+import sys
 import tempfile
+import traceback
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -228,6 +231,22 @@ class NotebookShell(InteractiveShell):  # type: ignore[misc]
                 break
             trace = trace.tb_next
         return etype, value, value.__traceback__
+
+    def let_go(self, error: BaseException | None) -> None:
+        """Forget an error that was shown, with all that its frames hold, where memory was what was missing.
+
+        Tracebacks are kept for a debugger, which nobody starts here: a function that took all memory before it failed
+        would leave none to the exercises after it.
+        """
+        short = False
+        while error is not None:
+            short = short or isinstance(error, MemoryError)
+            traceback.clear_frames(error.__traceback__)
+            error.__traceback__ = None
+            error = error.__cause__ or error.__context__
+        sys.last_traceback = self.InteractiveTB.tb = None
+        if short:
+            gc.collect()  # what drew the traceback holds frames in cycles
 
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
         item = {

@@ -141,6 +141,27 @@ def test_memory_beyond_the_budget_is_a_memory_error_in_that_cell() -> None:
     assert outcome.outputs["b"][0]["data"] == {"text/plain": "'on'"}
 
 
+def test_memory_that_a_failed_call_held_is_there_for_the_next() -> None:
+    hog = "def hog():\n    held = []\n    while True:\n        held.append(bytearray(1 << 24))\n"
+    again = "try:\n    hog()\nexcept MemoryError as error:\n    raise ValueError('too much') from error"
+    need = "held = bytearray(200 << 20)\n'enough'"
+    outcome = run(
+        PlanCell("hog", hog, ("hog",), "hog"),
+        PlanCell("a", "hog()"),
+        PlanCell("b", need),
+        PlanCell("c", again),
+        PlanCell("d", f"del held\n{need}"),
+        probes=(probe("hog", "return student.hog()"), probe("b", "return len(bytearray(200 << 20))", uses=())),
+        memory_mb=700,
+        check_seconds=5,
+    )
+    shown = {name: outcome.outputs[name][0] for name in ("a", "b", "c", "d")}
+    assert [shown["a"]["ename"], shown["c"]["ename"]] == ["MemoryError", "ValueError"]
+    assert shown["b"]["data"] == shown["d"]["data"] == {"text/plain": "'enough'"}
+    assert outcome.answers["hog"] == [Raised("MemoryError", "")]
+    assert outcome.answers["b"] == [200 << 20]
+
+
 def test_without_a_sandbox_nothing_remains_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     outcome = run(

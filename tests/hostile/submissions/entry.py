@@ -103,8 +103,8 @@ class Entry:
 
 
 TIGHT = {
-    "cell_seconds": 1.0,
-    "check_seconds": 1.5,
+    "cell_seconds": 2.0,
+    "check_seconds": 3.0,
     "total_seconds": 20.0,
     "memory_mb": 600,
     "processes": 24,
