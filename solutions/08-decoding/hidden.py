@@ -1127,6 +1127,8 @@ class SpeculativeLoop(HiddenCheck):
         target, draft = answer["calls"]["target"], answer["calls"]["draft"]
         if answer["counted"][0] != len(target):
             return wrong(f"{answer['counted'][0]} calls were reported, the target had {len(target)}; {given}")
+        if any(context == before for before, context in itertools.pairwise(draft)):
+            return wrong(f"the draft saw the same ids twice in a row: a guess follows the guesses before it; {given}")
         same = inputs["target"].shape == inputs["draft"].shape and np.array_equal(inputs["target"], inputs["draft"])
         sure = (inputs["target"].max(axis=1) == 1).all()
         at, rounds, guesses = size, [], 0

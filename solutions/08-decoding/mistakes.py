@@ -669,7 +669,7 @@ def speculative_decode(target, draft, prefix, gamma, max_new, rng):
         "speculative-loop",
         "the draft forgets",
         "All guesses of a round come from the same place.",
-        "one call a round is",
+        "a guess follows the guesses before it",
         rounds(source="draft(ids[:start])[-1]"),
     ),
     Mistake(
