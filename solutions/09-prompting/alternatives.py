@@ -118,7 +118,7 @@ def parse_answer(text):
     if end is None:
         return None
     start = end
-    while start > 0 and (text[start - 1].isdigit() or (text[start - 1] in ",." and text[start - 2 : start - 1].isdigit())):
+    while text[start - 1 : start].isdigit() or re.fullmatch("[0-9][,.]", text[max(0, start - 2) : start]):
         start -= 1
     minus = text[start - 1 : start] == "-" and not text[max(0, start - 2) : start - 1].isdigit()
     whole, point, part = text[start : end + 1].replace(",", "").partition(".")

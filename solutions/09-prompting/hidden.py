@@ -319,9 +319,7 @@ class FewShotPrompt(HiddenCheck):
                 f"the prompt must end with the open query, 'A:' and nothing behind it; it ends in {prompt[-25:]!r}"
             )
         if count_tokens(mode, prompt) > budget:
-            return wrong(
-                f"the prompt has {count_tokens(mode, prompt)} tokens: count the joined text, separators included; {given}"
-            )
+            return wrong(f"{count_tokens(mode, prompt)} tokens: count the joined text, separators included; {given}")
         shown = [at for at, pair in enumerate(demos) if f"Q: {pair[0]}\nA: {pair[1]}" in prompt]
         if shown == list(range(possible[0], len(demos))):
             squeezed = re.sub(r"\s+", " ", prompt)
@@ -452,7 +450,7 @@ class IclBatch(HiddenCheck):
         return wrong(f"the mask is not True exactly where the key stood earlier in the row; {given}")
 
     def _judge_mapping(self, keys: np.ndarray, values: np.ndarray, sizes: Sequence[int], given: str) -> Verdict:
-        vocab, pairs, pool, batch = sizes
+        vocab, _, pool, batch = sizes
         half = vocab // 2
         maps = []
         for key_row, value_row in zip(keys.tolist(), values.tolist(), strict=True):
@@ -486,7 +484,7 @@ class IclBatch(HiddenCheck):
         trials = len(full) * pool * (pool - 1) // 2
         if binomtest(pairs_alike, trials, 1 / half).pvalue < ALARM:
             return wrong(
-                f"two keys of a row share a value {pairs_alike} times of {trials}: values are drawn independently; {given}"
+                f"two keys share a value {pairs_alike} times of {trials}: values are drawn independently; {given}"
             )
         return right()
 
@@ -827,7 +825,7 @@ class KMeans(HiddenCheck):
 
 
 class AutoCot(HiddenCheck):
-    """9.7: groups a hundred apart; candidates at and over each limit; texts whose length says nothing of their tokens."""
+    """9.7: groups a hundred apart; candidates at and over each limit; lengths in characters that say nothing."""
 
     exercise = "auto-cot"
     uses = ("auto_cot",)
@@ -969,7 +967,7 @@ class AutoCot(HiddenCheck):
                 if got[0] == fitting[-1]:
                     return wrong(f"the farthest question was taken: begin with the nearest to the centroid; {given}")
                 return wrong(
-                    f"the {fitting.index(got[0]) + 1}th that fits was taken: the nearest to its own centroid comes first; {given}"
+                    f"no. {fitting.index(got[0]) + 1} was taken: the nearest to its own centroid comes first; {given}"
                 )
         clusters = [cluster for *_, cluster in answer["demos"]]
         if clusters != sorted(set(clusters)) or not all(0 <= cluster < inputs["k"] for cluster in clusters):
@@ -986,8 +984,8 @@ class AutoCot(HiddenCheck):
             return wrong(f"embed was called with {answer['embedded']} texts: call it once, with all {len(names)}")
         if case.criterion == "asks what it must" and len(asked) != needed:
             return wrong(
-                f"solve was asked {len(asked)} times, {needed} are enough: not about questions that are too long, and no "
-                "more once a cluster has its demonstration"
+                f"solve was asked {len(asked)} times, {needed} are enough: not about questions that are too long, and "
+                "no more once a cluster has its demonstration"
             )
         return right()
 
@@ -1116,8 +1114,8 @@ class TreeSearch(HiddenCheck):
                 )
             if len(answer["expanded"]) > len(expanded):
                 return wrong(
-                    f"expand was called {len(answer['expanded'])} times where {len(expanded)} do: at most `beam` states of "
-                    f"a level, `depth` levels; {given}"
+                    f"expand was called {len(answer['expanded'])} times where {len(expanded)} do: at most `beam` "
+                    f"states of a level, `depth` levels; {given}"
                 )
             if sorted(answer["expanded"]) != sorted(expanded):
                 return wrong(f"other states were expanded than the best {args[2]} new ones of each level; {given}")
@@ -1348,7 +1346,7 @@ class React(HiddenCheck):
             return wrong(f"an observation is empty: it must say what went wrong; the transcript was {transcript!r}")
         if case.criterion == "what goes wrong":
             return wrong(
-                "an observation must name the missing tool, hold the error's message, or ask for an Action; the transcript "
-                f"was {transcript!r}"
+                "an observation must name the missing tool, hold the error's message, or ask for an Action; the "
+                f"transcript was {transcript!r}"
             )
         return wrong(f"the transcript is not built as the card says; it was {transcript!r}")
