@@ -336,7 +336,7 @@ MISTAKES = [
         "few-shot-prompt",
         "drops the newest",
         "The first demonstrations set the pattern, so the last ones go.",
-        "the latest demonstration was dropped",
+        "an older demonstration was kept where a later one was dropped",
         prompt(kept="pairs[: len(pairs) - dropped]"),
     ),
     Mistake(
