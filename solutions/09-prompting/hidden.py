@@ -1256,7 +1256,7 @@ class React(HiddenCheck):
             ("loop", 1, [look] * 4),
             ("loop", 1, ["Action: finish[]"]),
             ("loop", 2, [look, "I know.\n\nAction: finish[5]", "Action: finish[6]"]),
-            ("what goes wrong", 5, ["Action: serch[x]", "Action: finish[5]"]),
+            ("what goes wrong", 5, ["Action: seek[x]", "Action: finish[5]"]),
             ("what goes wrong", 5, ["Thought: try.\nAction: fail[x]", look, "Action: finish[5]"]),
             ("what goes wrong", 5, ["I think it is 5.", "", "Action: finish[5]"]),
             ("what goes wrong", 2, ["Hm.", "Action: nothing[1]", "Action: finish[5]"]),
@@ -1317,7 +1317,7 @@ class React(HiddenCheck):
         if len(read) > steps:
             return wrong(f"the policy was asked {len(read)} times: max_steps ends the loop; {given}")
         if "error" in answer:
-            if "serch" in str(turns) or "nothing[" in str(turns):
+            if "seek[" in str(turns) or "nothing[" in str(turns):
                 return wrong(
                     f"a tool that does not exist ended the loop ({answer['error']}): it is an observation; {given}"
                 )
