@@ -1114,6 +1114,14 @@ class TreeSearch(HiddenCheck):
                 return wrong(
                     f"a state was expanded {Counter(answer['expanded'])[twice[0]]} times: it was met before; {given}"
                 )
+            if sorted(answer["expanded"]) != sorted(expanded):
+                for how, words in (
+                    ("per parent", "the best `beam` of every state went on: the best `beam` of the whole level do"),
+                    ("greedy", "only one state of each level went on: keep the best `beam`"),
+                    ("worst", "the states with the lowest values went on"),
+                ):
+                    if sorted(answer["expanded"]) == sorted(searched(*args, how)[2]):
+                        return wrong(f"{words}; {given}")
             if len(answer["expanded"]) > len(expanded):
                 return wrong(
                     f"expand was called {len(answer['expanded'])} times where {len(expanded)} do: at most `beam` "
