@@ -275,7 +275,9 @@ class DenseIndexCheck(HiddenCheck):
             yield self._case("ids and edits", rng, 5, [ids[:6], again[:1], ids[6:], again], 20, spoil=True)
         few = [int(name) for name in rng.permutation(40)[:5]]
         yield self._case("ties and ends", rng, 3, [few], 99)
+        yield self._case("ties and ends", rng, 3, [[], few[:2], [], few[2:]], 4)
         yield Case("ties and ends", {"adds": [], "queries": rng.normal(size=(1, 3)), "k": 4})
+        yield Case("ties and ends", {"adds": [[[], np.zeros((0, 3))]], "queries": rng.normal(size=(1, 3)), "k": 4})
         axes = np.concatenate([np.eye(4), -np.eye(4)])
         for kind in ("number", "text"):
             names = [int(name) for name in rng.permutation(900)[:24] + 100]
