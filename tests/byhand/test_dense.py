@@ -76,6 +76,14 @@ def test_adding_in_parts_is_adding_at_once_and_queries_together_are_queries_one_
     assert parts.search_many(queries, 5) == [parts.search(query, 5) for query in queries]
 
 
+def test_adding_nothing_changes_nothing_and_settles_no_width():
+    index = DenseIndex()
+    index.add([], torch.zeros(0, 3))
+    assert (len(index), index.search(torch.zeros(3), 2)) == (0, [])
+    index.add([1], vectors(1, 6))
+    assert len(index) == 1
+
+
 def test_a_known_id_gets_the_new_vector_and_a_removed_one_is_gone():
     points = vectors(20)
     index = index_of(points)

@@ -75,6 +75,8 @@ class DenseIndex(Generic[Id]):
             )
         if not vectors.isfinite().all():
             raise ValueError("vectors must be finite: drop or mend those that hold nan or inf")
+        if not len(ids):
+            return
         new = [name for name in ids if name not in self._row_of]
         self._make_room(len(self) + len(new), vectors.shape[1])
         for name in new:
