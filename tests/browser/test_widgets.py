@@ -147,10 +147,10 @@ def test_without_script_the_same_stands_there_as_a_table(name: str, chromium: Br
     context = chromium.new_context(viewport={"width": 390, "height": 900}, java_script_enabled=False)
     page = context.new_page()
     page.goto((folder / f"{name}.html").as_uri())
-    assert page.locator(".figure caption").inner_text()
-    assert page.locator(".figure th[scope=row]").count() > 2
-    assert page.locator(".figure :is(button, select, input)").count() == 0
-    assert escape(page.locator(".figure th[scope=row]").last.inner_text()) in FIGURES[name]().html
+    assert page.locator(".drawn caption").inner_text()
+    assert page.locator(".drawn th[scope=row]").count() > 2
+    assert page.locator(".drawn :is(button, select, input)").count() == 0
+    assert escape(page.locator(".drawn th[scope=row]").last.inner_text()) in FIGURES[name]().html
     context.close()
 
 

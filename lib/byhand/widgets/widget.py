@@ -18,7 +18,9 @@ HOST = """\
 const state = {state};
 for (const root of document.querySelectorAll('[data-figure="{key}"]:not([data-live])')) {{
   root.dataset.live = "";
-  render({{ model: {{ get: (name) => state[name] }}, el: root.querySelector(".figure") }});
+  render({{ model: {{ get: (name) => state[name] }}, el: root.querySelector(".drawn") }});
+  // JupyterLab would take arrow keys and Enter for its own
+  for (const each of root.querySelectorAll("button, select, input")) each.dataset.lmSuppressShortcuts = "";
 }}"""
 """What calls the module; the same figure may stand twice on a page, and each is drawn once."""
 
@@ -56,7 +58,7 @@ class Widget:
         host = HOST.format(state=self._json, key=self.key)
         return (
             f'<div class="byhand-widget" data-figure="{self.key}">\n<style>\n{_file("widgets.css")}</style>\n'
-            f'<div class="figure">\n{self.static}\n</div>\n</div>\n'
+            f'<div class="drawn">\n{self.static}\n</div>\n</div>\n'
             f'<script type="module">\n{_file(f"{self.name}.js")}\n{host}\n</script>'
         )
 
