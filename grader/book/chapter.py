@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ BIBLIOGRAPHY = re.compile(
 )
 """A chapter's own list of references, with its heading: the notebook has it, the book has one page."""
 
+DRAWS = re.compile(r"<(?:script|svg|canvas|img)\b", re.IGNORECASE)
+"""HTML that is more than text and tables: a picture, or a figure that a reader can work."""
+
 LAUNCH = {"jupyterhub": "JupyterHub", "colab": "Colab", "binder": "Binder"}
 
 
@@ -29,7 +33,7 @@ def write_chapter(
     Returns the run and the files written.
 
     Raises:
-        AuthoringError: when a cell fails, or draws a picture that has no words.
+        AuthoringError: when a cell fails, or draws a picture or an interactive figure that has no words.
     """
     from grader.authoring.notebooks import as_text, book_notebook, strip_solutions, student_notebook
     from grader.authoring.targets import book_docname
@@ -96,20 +100,28 @@ def _add_facts(notebook: Any, text: str) -> None:
 
 
 def _published(chapter: Chapter, cell: Any, outputs: list[dict[str, Any]]) -> list[Any]:
-    """The outputs that readers see: no stderr (it names paths), every picture with its words."""
+    """The outputs that readers see: no stderr (it names paths), every picture and every figure with its words."""
     import nbformat
 
     kept = [output for output in outputs if output.get("name") != "stderr"]
     words = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+    figures = [output for output in kept if DRAWS.search("".join(output.get("data", {}).get("text/html", "")))]
     drawn = any(kind.startswith("image/") for output in kept for kind in output.get("data", {}))
-    if drawn and not words:
+    if (drawn or figures) and not words:
         raise AuthoringError(
             chapter.page,
             line_of(chapter.page, cell.source),
-            "the cell draws a picture that has no words for those who cannot see it",
-            'add a line `:alt: "what the picture shows"` below the cell\'s {code-cell} line',
+            f"the cell draws {'a picture' if drawn else 'a figure'} that has no words for those who cannot see it",
+            'add a line `:alt: "what it shows"` below the cell\'s {code-cell} line',
         )
-    return [nbformat.from_dict(output) for output in kept]
+    return [nbformat.from_dict(_named(output, words) if output in figures else output) for output in kept]
+
+
+def _named(output: dict[str, Any], words: str) -> dict[str, Any]:
+    """A figure in HTML with its words: pictures get theirs from myst-nb, and a page without HTML shows them."""
+    html = "".join(output["data"]["text/html"])
+    named = f'<div role="group" aria-label="{escape(words)}">\n{html}\n</div>'
+    return {**output, "data": {**output["data"], "text/html": named, "text/plain": words}}
 
 
 def _write(path: Path, text: str) -> Path:

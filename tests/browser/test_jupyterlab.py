@@ -12,7 +12,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Page
 
 from grader.authoring import load_page
@@ -23,6 +25,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PATIENCE = 240_000
 """Milliseconds until a kernel on a busy machine counts as dead."""
+
+FIGURE = """import numpy as np
+from byhand.widgets import attention_map
+attention_map(["the", "cat", "sat"], np.eye(3) * np.ones((2, 2, 1, 1)))"""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, repository: Path, chapter: 
         if cell.metadata.get("nbgrader", {}).get("solution"):
             cell.source = answers[cell.id]
     (work / "solved.ipynb").write_text(as_text(student), encoding="utf-8")
+    figure = new_notebook(cells=[new_code_cell(FIGURE)], metadata=student.metadata)
+    (work / "figure.ipynb").write_text(nbformat.writes(figure), encoding="utf-8")
     return root
 
 
@@ -182,4 +190,19 @@ def test_a_solved_notebook_passes_its_checks_and_validates(
         assert "the visible checks pass" in outputs[f"{label}-checks"]
     assert not [cell for cell, shown in outputs.items() if '"output_type": "error"' in shown]
     assert "Success! Your notebook passes all the tests." in validate(page)
+    page.context.close()
+
+
+def test_an_interactive_figure_is_worked_by_keyboard_and_its_keys_are_not_the_notebooks(
+    chromium: Browser, lab: str, folder: Path
+) -> None:
+    page = open_notebook(chromium, lab, "figure.ipynb")
+    run_all(page, folder / "work" / "figure.ipynb")
+    said = page.locator("[data-live] .said")
+    assert said.inner_text() == "Layer 1, head 1: “cat” (place 2) looks at itself 100 %."
+    page.locator("[data-live] select").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.locator("[data-live] button[tabindex='0']").focus()
+    page.keyboard.press("ArrowDown")
+    assert said.inner_text() == "Layer 2, head 1: “sat” (place 3) looks at itself 100 %."
     page.context.close()

@@ -132,6 +132,34 @@ def test_a_picture_without_words_is_refused(course: Course) -> None:
         build_site(course)
 
 
+FIGURE = """from IPython.display import HTML
+
+HTML('<p id="figure">2</p><script type="module">document.title</script>')"""
+
+
+def test_an_interactive_figure_without_words_is_refused(course: Course) -> None:
+    edit(course.chapters[0].page, "print(tinylib.describe([1.0, 2.0, 3.0]))", FIGURE)
+    with pytest.raises(AuthoringError, match=r"tiny\.md:\d+: the cell draws a figure that has no words"):
+        build_site(course)
+
+
+def test_an_interactive_figure_is_published_under_its_words(course: Course) -> None:
+    page = course.chapters[0].page
+    edit(page, "print(tinylib.describe([1.0, 2.0, 3.0]))", FIGURE)
+    place = page.read_text(encoding="utf-8").index("from IPython.display import HTML")
+    text = page.read_text(encoding="utf-8")
+    opening = text.rindex("```{code-cell} python\n", 0, place) + len("```{code-cell} python\n")
+    page.write_text(f'{text[:opening]}:alt: "The number <2>"\n{text[opening:]}', encoding="utf-8")
+    _, written = write_chapter(course, course.chapters[0], course.build / "src", False, lambda done, total: None)
+    cells = json.loads(written[0].read_text(encoding="utf-8"))["cells"]
+    data = [output["data"] for cell in cells for output in cell.get("outputs", []) if "data" in output]
+    assert len(data) == 1
+    assert "".join(data[0]["text/plain"]) == "The number <2>"
+    html = "".join(data[0]["text/html"])
+    assert html.startswith('<div role="group" aria-label="The number &lt;2&gt;">')
+    assert '<p id="figure">2</p><script type="module">' in html
+
+
 def test_what_a_cell_writes_to_stderr_is_not_published(course: Course) -> None:
     page = course.chapters[0].page
     edit(page, "import tinylib\n", "import sys\n\nimport tinylib\n\nprint('a/path', file=sys.stderr)\n")

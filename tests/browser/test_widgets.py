@@ -1,0 +1,315 @@
+"""Interactive figures: worked by keyboard, compared with what Python computes, read aloud, and there without script."""
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from html import escape
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from byhand.bpe import BytePairTokenizer, train_bpe
+from byhand.decoding.filters import top_k_filter, top_p_filter
+from byhand.widgets import Widget, attention_map, beam_tree, merge_steps, rank_slider, sampling, speculative_steps
+from playwright.sync_api import Browser, Locator, Page
+
+from .conftest import QuietHandler
+from .test_pages import AXE, OVERFLOW, RUN_AXE, Watch
+
+pytestmark = [pytest.mark.browser]
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,"><title>A figure</title>
+<main><h1>A figure</h1>{}</main></html>"""
+
+Open = Callable[..., Page]
+
+TOKENS = ["[CLS]", "the", "</script>", "sat", "on", "the", "mat", "because", "it", "was", "tired", "[SEP]"]
+RHYME = "a sailor went to sea sea sea\nto see what he could see see see\nso über the sea sea"
+RANKS = [0, 1, 2, 4, 8, 12]
+
+
+def random_weights() -> np.ndarray:
+    scores = np.random.default_rng(3).normal(0, 2, (3, 4, len(TOKENS), len(TOKENS)))
+    return np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+
+
+def random_update() -> np.ndarray:
+    rng = np.random.default_rng(4)
+    return rng.normal(size=(16, 3)) @ rng.normal(size=(3, 12)) + 0.2 * rng.normal(size=(16, 12))
+
+
+LOGITS = np.sort(np.random.default_rng(5).normal(0, 2, 40))[::-1].round(3)
+TABLE = 2 * torch.randn(97, 6, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+NAMES = ["a", "man", "who", "sat", "and", "."]
+
+
+def logp(ids: tuple[int, ...]) -> torch.Tensor:
+    return TABLE[sum(token * (at + 1) ** 2 for at, token in enumerate(ids)) % 97].log_softmax(-1)
+
+
+def target(ids: torch.Tensor) -> torch.Tensor:
+    return TABLE[ids].softmax(-1)
+
+
+def draft(ids: torch.Tensor) -> torch.Tensor:
+    return (TABLE[ids] + TABLE[ids + 20]).softmax(-1)
+
+
+def guesses() -> Widget:
+    rng = torch.Generator().manual_seed(2)
+    return speculative_steps(target, draft, torch.tensor([0, 1]), NAMES, 3, 14, rng)
+
+
+FIGURES: dict[str, Callable[[], Widget]] = {
+    "attention-map": lambda: attention_map(TOKENS, random_weights(), start=(2, 3)),
+    "merge-steps": lambda: merge_steps([" sea", " über", "what"], train_bpe(RHYME, 300)[1]),
+    "rank-slider": lambda: rank_slider(random_update(), RANKS, {"right": [0.1, 0.4, 0.6, 0.7, 0.81, 0.8]}),
+    "sampling": lambda: sampling([f"t{at}" for at in range(40)], LOGITS, shown=10),
+    "beam-tree": lambda: beam_tree(logp, NAMES, 4, eos=5, alpha=0.6),
+    "speculative-steps": guesses,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each figure in a page of its own, and all of them in one, the first twice."""
+    root = tmp_path_factory.mktemp("figures")
+    shown = {name: figure().html for name, figure in FIGURES.items()}
+    for name, html in {**shown, "all": "".join([*shown.values(), next(iter(shown.values()))])}.items():
+        (root / f"{name}.html").write_text(PAGE.format(html), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path) -> Iterator[str]:
+    """Where the pages are served."""
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def figure(chromium: Browser, folder: Path) -> Iterator[Open]:
+    """Opens a figure's page from the disk; nothing may be asked for or complained about until the test ends."""
+    opened: list[Watch] = []
+
+    def open_page(name: str) -> Page:
+        watch = Watch(chromium.new_context(viewport={"width": 390, "height": 900}), "file://")
+        opened.append(watch)
+        watch.page.goto((folder / f"{name}.html").as_uri())
+        return watch.page
+
+    yield open_page
+    problems = [problem for watch in opened for problem in watch.problems]
+    for watch in opened:
+        watch.page.context.close()
+    assert not problems, problems
+
+
+def said(page: Page) -> str:
+    return page.locator(".said").first.inner_text()
+
+
+def numbers(rows: Locator) -> list[list[str]]:
+    return [row.locator("td").all_inner_texts() for row in rows.all()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", [*FIGURES, "all"])
+def test_it_is_self_contained_fits_and_can_be_read_by_everybody(
+    name: str, width: int, scheme: Literal["light", "dark"], chromium: Browser, folder: Path, served: str
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    watch = Watch(context, served)
+    for address in (f"{served}/{name}.html", (folder / f"{name}.html").as_uri()):
+        asked: list[str] = []
+        watch.page.on("request", lambda request, asked=asked: asked.append(request.url))
+        watch.page.goto(address, wait_until="networkidle")
+        assert [url for url in asked if not url.startswith("data:")] == [address], "a figure asks for nothing"
+        figures = watch.page.locator("[data-figure]")
+        assert figures.count() == watch.page.locator("[data-live] .said[aria-live=polite]").count() > 0
+        assert watch.page.evaluate(OVERFLOW) <= 0, f"wider than {width} pixels"
+    watch.page.add_script_tag(path=AXE)
+    assert watch.page.evaluate(RUN_AXE) == []
+    context.close()
+    assert not watch.problems, watch.problems
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_without_script_the_same_stands_there_as_a_table(name: str, chromium: Browser, folder: Path) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 900}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto((folder / f"{name}.html").as_uri())
+    assert page.locator(".drawn caption").inner_text()
+    assert page.locator(".drawn th[scope=row]").count() > 2
+    assert page.locator(".drawn :is(button, select, input)").count() == 0
+    assert escape(page.locator(".drawn th[scope=row]").last.inner_text()) in FIGURES[name]().html
+    context.close()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_that_shows_its_state_by_colour_also_says_it(name: str, figure: Open) -> None:
+    page = figure(name)
+    page.emulate_media(forced_colors="active")
+    assert len(said(page)) > 20
+    for cell in page.locator("[style*='--share']").all()[:20]:
+        assert cell.inner_text().strip()
+
+
+def test_attention_is_walked_by_arrow_keys(figure: Open) -> None:
+    page, weights = figure("attention-map"), np.rint(100 * random_weights()).astype(int)
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")  # layer 2 to 3
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowUp")  # head 3 to 2
+    page.keyboard.press("Tab")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")  # from place 2 to place 5
+    assert page.evaluate("document.activeElement.textContent") == TOKENS[4]
+    rows = numbers(page.locator("tr:has(th[scope=row])"))
+    assert rows == [[str(value or "·") for value in row] for row in weights[2, 1].tolist()]
+    row = weights[2, 1, 4]
+    best = int(row.argmax())
+    place = "itself" if best == 4 else f"“{TOKENS[best]}” (place {best + 1})"
+    assert said(page).startswith(f"Layer 3, head 2: “on” (place 5) looks at {place} {row[best]} %")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowDown")
+    assert "“[SEP]” (place 12) looks at" in said(page)
+    assert page.locator("button[tabindex='0']").count() == page.locator("button[aria-pressed=true]").count() == 1
+
+
+def test_merges_go_forth_and_back_and_end_where_the_tokenizer_ends(figure: Open) -> None:
+    page = figure("merge-steps")
+    vocab, merges = train_bpe(RHYME, 300)
+    tokenizer = BytePairTokenizer(vocab, merges)
+    boxes = page.locator(".tokens li")
+    for number, word in enumerate([" sea", " über", "what"]):
+        page.locator("select").focus()
+        if number:
+            page.keyboard.press("ArrowDown")
+        letters = boxes.all_inner_texts()
+        assert len(letters) == len(word.encode())
+        page.keyboard.press("Tab")  # back is disabled at the start
+        assert page.evaluate("document.activeElement.textContent") == "Next merge"
+        while "Next:" in said(page):
+            left, right = page.locator("tr.chosen th").first.inner_text().split(" + ")
+            rank = page.locator("tr.chosen td").first.inner_text()
+            ranks = [int(row[0]) for row in numbers(page.locator("tr:has(th[scope=row])"))]
+            assert int(rank) == min(ranks)
+            assert f"Next: {left} + {right}, rank {rank}." in said(page)
+            page.keyboard.press("Enter")
+        wanted = [vocab[token].decode(errors="backslashreplace").replace(" ", "␣") for token in tokenizer.encode(word)]
+        if word != " über":
+            assert boxes.all_inner_texts() == wanted
+        assert len(boxes.all_inner_texts()) == len(wanted)
+        assert page.evaluate("document.activeElement.textContent") == "Back", "the focus is not lost at the end"
+        while page.get_by_role("button", name="Back").is_enabled():
+            page.keyboard.press("Enter")
+        assert boxes.all_inner_texts() == letters
+
+
+def test_a_rank_keeps_what_the_singular_values_say(figure: Open) -> None:
+    page, update = figure("rank-slider"), random_update()
+    left, sizes, right = np.linalg.svd(update)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    unit = np.abs(update[:6, :6]).max()
+    for at, rank in enumerate(RANKS):
+        share = 100 * (sizes[:rank] ** 2).sum() / (sizes**2).sum()
+        assert said(page).startswith(f"Rank {rank} of 12 keeps {round(share, 1):g} % (as a sum of squares)")
+        assert f"with {28 * rank} numbers in place of 192." in said(page)
+        assert page.locator("input").get_attribute("aria-valuetext") == f"rank {rank}"
+        assert page.locator(".bars .kept").count() == rank
+        cut = (left[:, :rank] * sizes[:rank]) @ right[:rank]
+        shown = [[int(n.replace("−", "-")) for n in row] for row in numbers(page.locator("table").first.locator("tr"))]
+        assert np.abs(np.array(shown) - 100 * cut[:6, :6] / unit).max() <= 0.51
+        assert ["right: 0.10.", "right: 0.40.", "right: 0.60.", "right: 0.70.", "right: 0.81.", "right: 0.80."][
+            at
+        ] in said(page)
+        page.keyboard.press("ArrowRight")
+
+
+def test_sampling_filters_in_the_order_of_the_chapter_and_by_its_rules(figure: Open) -> None:
+    page = figure("sampling")
+    sliders = page.locator("input")
+
+    def move(at: int, presses: int, key: str) -> None:
+        sliders.nth(at).focus()
+        for _ in range(presses):
+            page.keyboard.press(key)
+
+    settings = [(0, 0, 0), (5, 0, 0), (-5, 0, 4), (10, 4, 4), (4, 7, 10), (0, 3, 19), (0, 9, 2), (-9, 0, 1)]
+    for warmer, fewer, less in settings:
+        page.reload()
+        move(0, abs(warmer), "ArrowRight" if warmer > 0 else "ArrowLeft")
+        move(1, fewer, "ArrowLeft")
+        move(2, less, "ArrowLeft")
+        logits = torch.tensor(LOGITS.copy()) / (1 + warmer / 10)
+        if fewer:
+            logits = top_k_filter(logits, 11 - fewer)
+        if less:
+            logits = top_p_filter(logits, round(1 - less / 20, 2))
+        probs = logits.softmax(-1)
+        kept = int((probs > 0).sum())
+        rows = numbers(page.locator("tr:has(th[scope=row])"))
+        assert [row[1] for row in rows] == [f"{100 * p:.1f} %" if p > 0 else "0" for p in probs[:10].tolist()]
+        assert said(page).startswith(f"{kept} of 40 tokens remain")
+        for at, row in enumerate(rows):
+            cut = "top-k" if fewer and at >= 11 - fewer else "top-p"
+            assert row[2] == ("" if probs[at] > 0 else f"cut by {cut}")
+    move(0, 1, "Home")
+    assert "1 of 40 tokens remain: “t0” is certain." in said(page)
+    assert sliders.first.get_attribute("aria-valuetext") == "0: greedy"
+
+
+def test_beams_grow_step_by_step_to_what_is_found(figure: Open) -> None:
+    page, runs = figure("beam-tree"), FIGURES["beam-tree"]().state["runs"]
+    for run in runs:
+        page.locator("select").focus()
+        for _ in range(2):
+            page.keyboard.press("ArrowUp")
+        for _ in range(run["beams"] - 1):
+            page.keyboard.press("ArrowDown")
+        page.get_by_role("button", name="Next step").focus()
+        for step in (1, 2, 3, 4):
+            nodes = [node for node in run["nodes"] if node["step"] <= step]
+            assert page.locator("li").count() == len(nodes)
+            assert page.locator("li em", has_text="goes on").count() == sum(
+                node["fate"] == "goes on" and not (step == 4 and at in run["best"]) for at, node in enumerate(nodes)
+            )
+            assert said(page).startswith(f"Step {step} of 4, {run['beams']} beam")
+            if step < 4:
+                page.keyboard.press("Enter")
+        found = " ".join(run["nodes"][at]["token"] for at in run["best"])
+        assert f"Found: “{found}”, score {run['score']:.2f}".replace("-", "−") in said(page)
+        assert page.locator(".chosen").count() == len(run["best"])
+        for _ in range(3):
+            page.keyboard.press("Enter")  # the focus went to Back
+        assert said(page).startswith("Step 1 of 4")
+
+
+def test_guesses_are_decided_one_by_one(figure: Open) -> None:
+    page, state = figure("speculative-steps"), guesses().state
+    assert {event["kind"] for event in state["events"]} == {"kept", "replaced", "bonus"}
+    page.keyboard.press("Tab")
+    for at, event in enumerate(state["events"], start=1):
+        assert said(page).startswith(f"Decision {at} of {len(state['events'])}: ")
+        written = [*state["prefix"], *(each["token"] for each in state["events"][:at])]
+        assert page.locator(".tokens li").all_inner_texts() == written
+        assert page.locator("table").is_visible() == (event["kind"] != "bonus")
+        assert {"kept": "is kept", "replaced": "is rejected", "bonus": "for nothing"}[event["kind"]] in said(page)
+        if event["kind"] != "bonus":
+            shown = page.locator("td").all_inner_texts()
+            chance = min(1.0, event["p"] / event["q"])
+            assert [float(each) for each in shown[:4]] == pytest.approx(
+                [event["q"], event["p"], chance, event["coin"]], abs=6e-4
+            )
+        page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Back"

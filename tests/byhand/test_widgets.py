@@ -1,0 +1,203 @@
+"""Interactive figures, the Python side: the same bytes twice, nothing that ends the script, errors with a remedy."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from byhand.bpe import BytePairTokenizer, train_bpe
+from byhand.decoding import beam_search
+from byhand.decoding.speculative import speculative_rounds
+from byhand.widgets import Widget, attention_map, beam_tree, merge_steps, rank_slider, sampling, speculative_steps
+
+EVEN = np.full((2, 3, 4, 4), 0.25)
+
+
+TABLE = 2 * torch.randn(97, 5, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+
+
+def after(rows: torch.Tensor):
+    """Log-probabilities that depend on every token and its place."""
+    return lambda ids: rows[sum(token * (at + 1) ** 2 for at, token in enumerate(ids)) % len(rows)].log_softmax(-1)
+
+
+def rows_of(table: torch.Tensor):
+    """Probabilities behind each place, from the token there."""
+    return lambda ids: table[ids].softmax(-1)
+
+
+TARGET, DRAFT = rows_of(TABLE), rows_of(TABLE + TABLE.roll(1, 0) / 2)
+
+
+def guesses(seed: int) -> Widget:
+    rng = torch.Generator().manual_seed(seed)
+    return speculative_steps(TARGET, DRAFT, torch.tensor([1, 2]), list("abcde"), 3, 11, rng)
+
+
+def state_in(html: str) -> dict:
+    """What the script of a page will read."""
+    return json.loads(re.search(r"^const state = (.*);$", html, re.MULTILINE)[1])
+
+
+def figures() -> list[Widget]:
+    return [
+        attention_map(["a", "</script>", "c", "d"], EVEN),
+        merge_steps(["<!--", "sea"], train_bpe("sea sea", 258)[1]),
+        rank_slider(np.diag([3.0, 2.0, 1.0]), [0, 1, 3]),
+        sampling(["<script>", "b", "c"], np.array([0.0, 1.0, -np.inf])),
+        beam_tree(after(TABLE), list("abcde"), 3, eos=0, alpha=1.0),
+        guesses(0),
+    ]
+
+
+@pytest.mark.parametrize("number", range(len(figures())))
+def test_a_figure_is_the_same_bytes_twice_and_its_state_survives_the_page(number):
+    once, twice = figures()[number], figures()[number]
+    assert once.html == twice.html
+    assert state_in(once.html) == once.state
+    bundle = once._repr_mimebundle_()
+    assert bundle == {"text/html": once.html, "text/plain": once.words}
+    assert bundle["text/plain"].endswith(".")
+
+
+@pytest.mark.parametrize("number", range(len(figures())))
+def test_no_token_ends_the_script_and_the_static_version_comes_before_it(number):
+    html = figures()[number].html
+    assert html.count("<script") == html.count("</script") == 1
+    assert html.endswith("</script>")
+    assert html.index("<table>") < html.index("<script")
+    assert "http" not in html
+    assert "import" not in html.split("<script")[1], "a figure stands alone"
+
+
+def test_a_figure_weighs_little():
+    tokens = [f"word{n}" for n in range(13)]
+    weights = np.random.default_rng(0).dirichlet(np.ones(13), (6, 12, 13))
+    assert len(json.dumps(attention_map(tokens, weights).state)) < 50_000
+    assert len(attention_map(tokens, weights).html) < 45_000
+
+
+def test_two_states_have_two_names():
+    a, b = merge_steps("sea", []), merge_steps("see", [])
+    assert a.key != b.key
+    assert a.key.startswith("merge-steps-")
+
+
+def test_attention_is_shown_in_whole_percent_under_its_tokens():
+    weights = np.random.default_rng(1).dirichlet(np.ones(4), (2, 3, 4))
+    shown = attention_map([" a", "b", "c", "d"], weights, start=(2, 1))
+    assert shown.state["tokens"][0] == "␣a"
+    assert np.array_equal(shown.state["weights"], np.rint(100 * weights))
+    cells = re.findall(r"<td>([^<]+)</td>", shown.static)
+    assert [int(cell.replace("·", "0")) for cell in cells] == np.rint(100 * weights[1, 0]).astype(int).ravel().tolist()
+
+
+def test_merges_end_where_the_tokenizer_ends_whatever_the_word():
+    text = "a sailor went to sea sea sea to see what he could see see see " * 2
+    vocab, merges = train_bpe(text, 320)
+    tokenizer = BytePairTokenizer(vocab, merges)
+    for word in ("sea", " see", "seasees", "eeee", "zz", "é", " could"):
+        steps = merge_steps(word, merges).state["words"][0]["steps"]
+        wanted = [vocab[token] for token in tokenizer.encode(word)]
+        assert [len(token) for token in wanted] == [len(each) for each in _as_bytes(steps[-1]["tokens"])]
+        assert len(steps[0]["tokens"]) == len(word.encode())
+
+
+def _as_bytes(tokens):
+    return [
+        bytes.fromhex(token[1:-1]) if token.startswith("<") else token.replace("␣", " ").encode() for token in tokens
+    ]
+
+
+def test_overlapping_pairs_are_merged_from_the_left():
+    steps = merge_steps("aaa", [(b"a", b"a")]).state["words"][0]["steps"]
+    assert [step["tokens"] for step in steps] == [["a", "a", "a"], ["aa", "a"]]
+    assert steps[0]["possible"] == [[0, "a", "a", 1], [1, "a", "a", 1]]
+
+
+def test_a_cut_matrix_is_its_best_approximation():
+    update = np.random.default_rng(2).normal(size=(9, 7))
+    state = rank_slider(update, [0, 3, 7], corner=4).state
+    left, sizes, right = np.linalg.svd(update)
+    assert state["shares"] == [0.0, round(100 * (sizes[:3] ** 2).sum() / (sizes**2).sum(), 1), 100.0]
+    assert state["corners"][0] == np.zeros((4, 4)).tolist()
+    assert state["corners"][2] == state["whole"]
+    three = (left[:, :3] * sizes[:3]) @ right[:3]
+    assert (
+        np.abs(np.array(state["corners"][1]) - 100 * three[:4, :4] / np.abs(update[:4, :4]).max()).max() <= 0.5 + 1e-9
+    )
+
+
+def test_sampling_keeps_every_possible_token_from_the_likeliest_down():
+    logits = np.array([0.5, -np.inf, 2.0, 0.5])
+    figure = sampling(["a", "b", "c", "d"], logits, shown=2)
+    assert figure.state == {"names": ["c", "a"], "logits": [0.0, -1.5, -1.5]}
+    assert "80.7 %" not in figure.static
+    assert f"{100 / (1 + 2 * np.exp(-1.5)):.1f} %" in figure.static
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+@pytest.mark.parametrize("eos", [0, None])
+def test_the_tree_finds_what_beam_search_finds(eos, alpha):
+    for shift in range(6):
+        logp = after(TABLE.roll(shift, 0))
+        for run in beam_tree(logp, list("abcde"), 4, eos, alpha, n_beams=[1, 2, 4]).state["runs"]:
+            ids, score = beam_search(logp, run["beams"], 4, eos, alpha)
+            assert "".join(run["nodes"][at]["token"] for at in run["best"]) == "".join("abcde"[token] for token in ids)
+            assert run["score"] == pytest.approx(score, abs=1e-4)
+
+
+def test_the_tree_keeps_as_many_as_there_are_beams_and_shows_what_was_cut():
+    for run in beam_tree(after(TABLE), list("abcde"), 4, None, 0.0, n_beams=[1, 2, 4]).state["runs"]:
+        for step in (2, 3):
+            nodes = [node for node in run["nodes"] if node["step"] == step]
+            kept = [node["sum"] for node in nodes if node["fate"] == "goes on"]
+            cut = [node["sum"] for node in nodes if node["fate"] == "cut"]
+            assert len(kept) == len(cut) == run["beams"]
+            assert min(kept) >= max(cut)
+            assert all(run["nodes"][node["parent"]]["fate"] == "goes on" for node in nodes)
+
+
+def test_the_decisions_are_those_of_speculative_decoding():
+    kinds = set()
+    for seed in range(8):
+        events = guesses(seed).state["events"]
+        rng = torch.Generator().manual_seed(seed)
+        rounds = list(speculative_rounds(TARGET, DRAFT, torch.tensor([1, 2]), 3, 11, rng))
+        assert [event["token"] for event in events] == ["abcde"[token] for each in rounds for token in each.tokens]
+        assert events[-1]["round"] == len(rounds)
+        for event in events:
+            kinds.add(event["kind"])
+            if event["kind"] != "bonus":
+                assert (event["coin"] * event["q"] < event["p"]) == (event["kind"] == "kept")
+            if event["kind"] == "replaced":
+                assert event["token"] in [name for name, share in event["rest"] if share > 0]
+                assert event["guess"] not in [name for name, _ in event["rest"]]
+    assert kinds == {"kept", "replaced", "bonus"}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: attention_map(["a"], EVEN),
+            r"1 tokens look at each other in \(layers, heads, 1, 1\), not \(2, 3, 4, 4\)",
+        ),
+        (lambda: attention_map(list("abcd"), 2 * EVEN), "pass what comes after the softmax"),
+        (lambda: attention_map(list("abcd"), EVEN, start=(0, 1)), "a layer of 1 to 2 and a head of 1 to 3"),
+        (lambda: merge_steps("", []), "at least one letter"),
+        (lambda: merge_steps([], []), "one or more words"),
+        (lambda: rank_slider(np.eye(3), [0, 4]), "from 0 to at most 3"),
+        (lambda: rank_slider(np.eye(3), [2, 1]), "ranks grow"),
+        (lambda: rank_slider(np.eye(3), [1, 2], {"right": [0.5]}), "'right' has 1 values for 2 ranks: measure at each"),
+        (lambda: sampling(["a"], np.zeros(2)), "pass the name of every token, by id"),
+        (lambda: sampling(["a"], np.array([-np.inf])), "0 tokens are possible: a figure holds 1 to 4096"),
+        (lambda: beam_tree(after(TABLE), list("abcde"), 0), "needs beams and steps"),
+        (lambda: speculative_steps(TARGET, DRAFT, torch.tensor([1]), list("abcde"), 0, 3, None), "gamma=0, max_new=3"),
+        (lambda: rank_slider(np.zeros((3, 3)), [1]), "pass a tuned minus an untuned one"),
+    ],
+)
+def test_bad_input_is_refused_with_the_remedy(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
