@@ -66,7 +66,7 @@ def guesses() -> Widget:
 
 FIGURES: dict[str, Callable[[], Widget]] = {
     "attention-map": lambda: attention_map(TOKENS, random_weights(), start=(2, 3)),
-    "merge-steps": lambda: merge_steps([" sea", " über", "what"], train_bpe(RHYME, 300)[1]),
+    "merge-steps": lambda: merge_steps([" sailor", " über", "what"], train_bpe(RHYME, 300)[1]),
     "rank-slider": lambda: rank_slider(random_update(), RANKS, {"right": [0.1, 0.4, 0.6, 0.7, 0.81, 0.8]}),
     "sampling": lambda: sampling([f"t{at}" for at in range(40)], LOGITS, shown=10),
     "beam-tree": lambda: beam_tree(logp, NAMES, 4, eos=5, alpha=0.6),
@@ -190,7 +190,7 @@ def test_merges_go_forth_and_back_and_end_where_the_tokenizer_ends(figure: Open)
     vocab, merges = train_bpe(RHYME, 300)
     tokenizer = BytePairTokenizer(vocab, merges)
     boxes = page.locator(".tokens li")
-    for number, word in enumerate([" sea", " über", "what"]):
+    for number, word in enumerate([" sailor", " über", "what"]):
         page.locator("select").focus()
         if number:
             page.keyboard.press("ArrowDown")

@@ -110,6 +110,12 @@ def _as_bytes(tokens):
     ]
 
 
+def test_the_pair_that_was_learned_first_is_merged_first_wherever_it_stands():
+    steps = merge_steps("abc", [(b"b", b"c"), (b"a", b"b")]).state["words"][0]["steps"]
+    assert steps[0]["possible"] == [[0, "a", "b", 2], [1, "b", "c", 1]]
+    assert [step["tokens"] for step in steps] == [["a", "b", "c"], ["a", "bc"]]
+
+
 def test_overlapping_pairs_are_merged_from_the_left():
     steps = merge_steps("aaa", [(b"a", b"a")]).state["words"][0]["steps"]
     assert [step["tokens"] for step in steps] == [["a", "a", "a"], ["aa", "a"]]
