@@ -18,9 +18,9 @@ from byhand.prompting.clustering import cluster
 from byhand.prompting.models import LanguageModel
 from byhand.prompting.templates import CHAIN_OF_THOUGHT, Template, few_shot_prompt
 
-MAX_TOKENS = 60
+LONGEST_QUESTION = 60
 """A question of a demonstration has no more tokens."""
-MAX_STEPS = 5
+MOST_STEPS = 5
 """A rationale of a demonstration has no more steps."""
 
 ANSWER = "The answer is"
@@ -105,8 +105,8 @@ def construct_demos(
     solve: Solve,
     n_tokens: Callable[[str], int],
     *,
-    max_tokens: int = MAX_TOKENS,
-    max_steps: int = MAX_STEPS,
+    max_tokens: int = LONGEST_QUESTION,
+    max_steps: int = MOST_STEPS,
 ) -> list[Demo]:
     """Algorithm 2: from each cluster the first question that, with its rationale, is short enough.
 
