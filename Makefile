@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format book bench mutants hostile chaos damaged endings grade-bench checkpoints lab clean
+.PHONY: help setup demo test quick lint format book bench experiments mutants hostile chaos damaged endings grade-bench checkpoints lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +32,8 @@ demo: $(READY) ## build chapter 1, grade a small class, write feedback and the b
 	@echo "the book:   build/book/site/index.html"
 	@echo "the class:  $(CLASS)/ (submitted, autograded, feedback, gradebook.db)"
 
-test: lint ## lint, then the whole test suite
-	@pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+test: lint ## lint, then the test suite
+	@pytest -m "not experiments" -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 quick: $(READY) ## the tests that need neither a browser nor ten seconds each
 	@pytest -m "not slow and not browser"
@@ -57,6 +57,9 @@ book: $(READY) ## build/book/site: the published pages
 bench: $(READY) ## measured ratios against peer libraries, side by side in one run (ONLY="words" for some)
 	@$(BIN)/python -m pip install --quiet -r tests/bench/requirements.txt
 	@python tests/bench/measure.py $(ONLY)
+
+experiments: $(READY) ## run every untouched notebook to its end with all that it measures (a minute a chapter; the book runs the solved ones)
+	@pytest -m experiments -n 2
 
 mutants: $(READY) ## change every reference answer by one small slip at a time: do the hidden checks notice? (a minute a chapter)
 	@course prove --mutants

@@ -8,7 +8,8 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+# the first test waits until every chapter was executed, a minute each
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 IMAGE_SUFFIXES = (".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp")

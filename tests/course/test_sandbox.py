@@ -20,16 +20,24 @@ def points(results):
     return {label: result.points for label, result in results.items()}
 
 
-def test_the_untouched_notebook_runs_to_its_end_with_all_experiments(room):
-    """The book runs the solved one: it is not built where a cell fails."""
-    data = room.students()["fred-untouched"].data
-    plan, kept = room.plan(data, experiments=True)
-    assert len(plan.cells) >= len(room.plan(data)[0].cells)
+def graded_untouched(room, experiments):
+    """What goes wrong outside of the exercises of a notebook that nobody worked on; it must earn nothing."""
+    plan, kept = room.plan(room.students()["fred-untouched"].data, experiments=experiments)
     results, outcome = room.grade(plan, kept)
     assert sum(points(results).values()) == 0
-    exercise_cells = {cell.id for cell in plan.cells if cell.exercise}
-    assert [words for words in errors(outcome) if words.split(":")[0] not in exercise_cells] == []
     assert outcome.notes == {}
+    exercise_cells = {cell.id for cell in plan.cells if cell.exercise}
+    return [words for words in errors(outcome) if words.split(":")[0] not in exercise_cells]
+
+
+def test_the_untouched_notebook_earns_nothing_and_goes_on_to_its_end(room):
+    assert graded_untouched(room, experiments=False) == []
+
+
+@pytest.mark.experiments
+def test_the_untouched_notebook_runs_to_its_end_with_all_experiments(room):
+    """`make experiments`. The book runs the solved one: it is not built where a cell fails."""
+    assert graded_untouched(room, experiments=True) == []
 
 
 def test_the_solution_gets_full_marks(room):
