@@ -42,7 +42,7 @@ def chance(counts: np.ndarray, probs: np.ndarray) -> float:
 
 
 def softmax64(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
+    """The softmax in double precision."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
