@@ -819,6 +819,8 @@ class Rehearsal(HiddenCheck):
         old = Counter(example for example in mixed if example >= 1000)
         if max(new.values(), default=0) > 1:
             return "a new example comes twice"
+        if len(new) != n_new:
+            return f"{n_new - len(new)} new examples are missing"
         wanted = math.floor(n_new * ratio / (1 - ratio) + 0.5)
         if sum(old.values()) != wanted:
             found = sum(old.values())
@@ -833,10 +835,7 @@ class Rehearsal(HiddenCheck):
             ):
                 if found == other != wanted:
                     return f"{found} old examples: {words}"
-            if len(new) == n_new:
-                return f"{found} old examples came, which is not the share that was asked"
-        if len(new) != n_new:
-            return f"{n_new - len(new)} new examples are missing"
+            return f"{found} old examples came, which is not the share that was asked"
         if n_old and max(old.values(), default=0) - (min(old.values()) if len(old) == n_old else 0) > 1:
             return "an old example came again before all had come"
         sizes = [len(each) for each in epoch]
