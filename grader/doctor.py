@@ -15,8 +15,6 @@ from grader.errors import CourseError, EnvironmentProblem
 
 OLDEST = {"nbgrader": (0, 9, 6), "jupyter_server": (2, 20), "nbconvert": (7, 17, 1)}
 """Before these: files written outside the class folder (nbgrader), CVE-2026-44727 and CVE-2026-39378."""
-NEWEST = {"jupyter-book": (2,)}
-"""The first version that cannot: jupyter-book 2 asks a server for its template and stops without a network."""
 INSTALL = "python -m pip install -r requirements.txt"
 
 Check = Callable[[], str]
@@ -72,9 +70,9 @@ def postgresql_driver() -> str:
 
 
 def book_tool() -> str:
-    """Jupyter Book 1."""
+    """Jupyter Book 1: version 2 asks a server for its template and stops without a network."""
     version = _at_least("jupyter-book", (1,))
-    if _numbers(version) >= NEWEST["jupyter-book"]:
+    if _numbers(version) >= (2,):
         raise EnvironmentProblem(f"jupyter-book {version} needs a network to build", INSTALL)
     return version
 

@@ -233,7 +233,7 @@ class NotebookShell(InteractiveShell):  # type: ignore[misc]
         return etype, value, value.__traceback__
 
     def let_go(self, error: BaseException | None) -> None:
-        """Forget an error that was shown, with all that its frames hold, where memory was what was missing.
+        """Forget an error that was shown, with all that its frames hold.
 
         Tracebacks are kept for a debugger, which nobody starts here: a function that took all memory before it failed
         would leave none to the exercises after it.

@@ -9,6 +9,7 @@ from grader.authoring.notebooks import book_notebook
 from grader.book.executed import cache_key, execute, line_of
 from grader.course import Course, load_course
 from grader.errors import AuthoringError
+from tests.grader.editing import edit
 
 
 @pytest.fixture
@@ -16,12 +17,6 @@ def course(mini_root: Path, tmp_path: Path) -> Course:
     root = tmp_path / "course"
     shutil.copytree(mini_root, root, ignore=shutil.ignore_patterns("build"))
     return load_course(root)
-
-
-def edit(path: Path, before: str, after: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert before in text
-    path.write_text(text.replace(before, after), encoding="utf-8")
 
 
 def test_outputs_are_kept_until_code_or_library_or_packages_change(course: Course) -> None:

@@ -15,6 +15,7 @@ from grader.book.leak import LeakError
 from grader.book.site import Site, build_site
 from grader.course import Course, load_course
 from grader.errors import AuthoringError, CourseError, NoSuchChapter
+from tests.grader.editing import edit
 
 
 @pytest.fixture
@@ -23,12 +24,6 @@ def course(mini: Course, student_site: Site, tmp_path: Path) -> Course:
     root = tmp_path / "course"
     shutil.copytree(mini.root, root, ignore=shutil.ignore_patterns("site", "html", "doctrees", "book-with-solutions"))
     return load_course(root)
-
-
-def edit(path: Path, before: str, after: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert before in text
-    path.write_text(text.replace(before, after), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

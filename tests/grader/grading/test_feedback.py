@@ -10,9 +10,9 @@ from grader.execution.plan import Outcome
 from grader.execution.run import execute
 from grader.grading.keys import environment_key
 from grader.hidden import Raised
+from tests.grader.editing import edit
 
 from .conftest import HALF_SHARES, RIGHT, Workshop
-from .test_resuming import edit
 
 NONE = "graded without a sandbox"
 

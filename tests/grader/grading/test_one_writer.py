@@ -15,6 +15,7 @@ import pytest
 from grader import cli
 from grader.errors import EnvironmentProblem
 from grader.grading.one_writer import LOCK_NAME, one_writer
+from tests.grader.editing import edit
 
 from .conftest import RIGHT, Workshop
 
@@ -91,10 +92,8 @@ def test_while_a_class_is_graded_nobody_else_grades_it_and_ctrl_c_ends_it_cleanl
     slow = f"open({str(begun)!r}, 'w').close()\nimport time\ntime.sleep(300)\n"
     # longer than the second command may take on a busy machine
     settings = workshop.course.root / "course.toml"
-    text = settings.read_text(encoding="utf-8")
-    roomy = text.replace("cell_seconds = 10", "cell_seconds = 300").replace("total_seconds = 60", "total_seconds = 900")
-    assert roomy != text
-    settings.write_text(roomy, encoding="utf-8")
+    edit(settings, "cell_seconds = 10", "cell_seconds = 300")
+    edit(settings, "total_seconds = 60", "total_seconds = 900")
     workshop.submit("ann", workshop.notebook(add_up=slow + RIGHT["add-up"]))
     monkeypatch.chdir(workshop.course.root)
     typed = ["grade", "01-tiny", "--no-sandbox", "--workers", "1"]

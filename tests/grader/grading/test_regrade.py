@@ -13,9 +13,10 @@ from grader.course import load_course
 from grader.errors import UsageError
 from grader.grading.regrading import Regraded, regrade_class
 from grader.teaching.regrade import as_csv, in_words, points_moved
+from tests.grader.editing import edit
 
 from .conftest import HALF_SHARES, RIGHT, Workshop, run_here
-from .test_resuming import Counting, edit, nothing_to_run
+from .test_resuming import Counting, nothing_to_run
 
 
 def regraded(workshop: Workshop, executor: Any = run_here, **options: Any) -> Regraded:

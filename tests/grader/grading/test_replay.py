@@ -12,9 +12,10 @@ from grader.errors import CourseError, UsageError
 from grader.execution.run import execute
 from grader.grading.replaying import Replay, replay
 from grader.teaching.replay import in_lines, shown
+from tests.grader.editing import edit
 
 from .conftest import HALF_SHARES, RIGHT, Workshop
-from .test_resuming import edit, record_path
+from .test_resuming import record_path
 
 run_it = partial(execute, sandbox=False)
 

@@ -19,6 +19,7 @@ from grader.grading import grading, keys
 from grader.grading.recalling import prepare
 from grader.grading.store import Asked, Record, Store
 from grader.hidden import Raised
+from tests.grader.editing import edit
 
 from .conftest import HALF_SHARES, RIGHT, Workshop
 
@@ -42,12 +43,6 @@ class Counting:
 def nothing_to_run(plans: Any) -> Any:
     raise AssertionError(f"a worker was asked for {next(plans).name}")
     yield
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def record_path(workshop: Workshop, student: str) -> Path:
