@@ -4,9 +4,13 @@ from pathlib import Path
 
 import click
 
+WIDE = 132
+"""Columns of a table of every chapter where it is not shown in a terminal."""
+
 
 @click.command()
-@click.argument("chapter_id", metavar="[CHAPTER]", required=False)
+@click.argument("chapter_ids", metavar="[CHAPTER]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every chapter, one after another: some two minutes each.")
 @click.option(
     "--class",
     "folder",
@@ -16,13 +20,16 @@ import click
     help="The class folder to make. It may hold an earlier demo, never a real class.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Submissions graded at one time. Default: the processors.")
-def demo(chapter_id: str | None, folder: Path, workers: int | None) -> None:
-    """Make a small class, grade it, and see that each student got what was deserved.
+def demo(chapter_ids: tuple[str, ...], every: bool, folder: Path, workers: int | None) -> None:
+    """Make a class of twenty, grade it, and see that each student got what was deserved.
 
-    The class is made from CHAPTER itself (the first one by default): right answers, right ones written
+    The class is made from each CHAPTER itself (the first one by default): right answers, right ones written
     another way, half of them, the chapter's own list of mistakes, an untouched notebook, one that prints
-    warnings, damaged ones, one that is no notebook, and three that attack the grader. Then it is graded like
+    warnings, damaged ones, one that is no notebook, and five that attack the grader. Then it is graded like
     any class.
+
+    Several chapters end with one table, students by chapters, which is also written to scoreboard.csv in the
+    class folder.
 
     Ends with exit code 1 when a student got other points than deserved, when anything hidden stands in what a
     student gets back, or when an attack got or left anything.
@@ -31,13 +38,26 @@ def demo(chapter_id: str | None, folder: Path, workers: int | None) -> None:
 
     from grader.course import find_root, load_course
     from grader.demo.performance import perform
-    from grader.demo.scoreboard import show_outcome
-    from grader.errors import CourseError
+    from grader.demo.scoreboard import board_csv, show_board, show_outcome
+    from grader.errors import CourseError, UsageError
+    from grader.files import write_whole
 
+    if every and chapter_ids:
+        raise UsageError("--all and a chapter are given", "leave out one of them")
     course = load_course(find_root())
-    chapter = course.chapter(chapter_id) if chapter_id else course.chapters[0]
-    outcome = perform(course, chapter, folder, workers, tell=lambda words: click.echo(words, err=True))
-    show_outcome(outcome, Console())
-    count = len(outcome.differences)
+    chapters = course.chapters if every else [course.chapter(name) for name in chapter_ids] or course.chapters[:1]
+    console = Console()
+    outcomes = {}
+    for chapter in chapters:
+        outcomes[chapter.id] = perform(course, chapter, folder, workers, lambda words: click.echo(words, err=True))
+        if len(chapters) == 1:
+            show_outcome(outcomes[chapter.id], console)
+    if len(chapters) > 1:
+        # a table of sixteen chapters wants a wide page; in a file it has one
+        show_board(outcomes, console if console.is_terminal else Console(width=WIDE))
+        board = folder / "scoreboard.csv"
+        write_whole(board, board_csv(outcomes))
+        click.echo(f"scoreboard: {board}")
+    count = sum(len(outcome.differences) for outcome in outcomes.values())
     if count:
         raise CourseError(f"the demo differs from what was deserved in {count} points", "see ✗ above")

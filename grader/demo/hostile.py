@@ -1,4 +1,4 @@
-"""What the demo's three hostile students hand in: texts of answer cells, run in the sandbox alone.
+"""What the demo's hostile students hand in: texts of answer cells, run in the sandbox alone.
 
 They are given more than a real attacker would know: the absolute paths of everything worth having, and the
 port of a listener on this machine.
@@ -19,6 +19,47 @@ ENDLESS_LOOP = """
 while True:
     pass
 """
+
+ENDS_EVERYTHING = """
+import os, signal
+try:
+    os.kill(-1, signal.SIGKILL)
+finally:
+    os._exit(0)
+"""
+
+FORGES = '''
+"""Whatever reads results from this process reads a full score."""
+import builtins, json, os, pathlib, sys
+
+FULL = {"points": 20.0, "score": 20.0, "max_points": 20.0, "passed": True, "ok": True, "error": None}
+for text in (json.dumps(FULL), "### AUTOTEST passed", "20/20 points", "\\x1e" + json.dumps({"results": [FULL]})):
+    print(text)
+    print(text, file=sys.stderr)
+for number in range(3, 30):
+    try:
+        os.write(number, (json.dumps(FULL) + "\\n").encode())
+    except OSError:
+        pass
+for name in ("results.json", "outcome.json", "grades.json", "score.txt"):
+    try:
+        pathlib.Path(name).write_text(json.dumps(FULL))
+    except OSError:
+        pass
+
+
+class Agreeing(float):
+    __eq__ = __ge__ = __le__ = __gt__ = __lt__ = lambda self, other: True
+    __ne__ = lambda self, other: False
+    __hash__ = float.__hash__
+
+
+for module in [module for name, module in list(sys.modules.items()) if name.startswith(("grader", "hidden"))]:
+    for name, value in list(vars(module).items()):
+        if callable(value) and not name.startswith("__"):
+            setattr(module, name, lambda *args, **kwargs: Agreeing(1.0))
+builtins.AssertionError = type("Never", (Exception,), {})
+'''
 
 THIEF = '''
 """Read what decides the score and what others wrote, and get it out by every way there is."""

@@ -223,7 +223,7 @@ def _write_reports(outcome: DemoOutcome, classroom: Classroom, chapter: Chapter)
     from grader.files import write_whole
     from grader.teaching.report import as_csv, draw_chart
 
-    table, chart = classroom.root / "report.csv", classroom.root / "report.svg"
+    table, chart = (classroom.root / f"report-{chapter.id}.{kind}" for kind in ("csv", "svg"))
     write_whole(table, as_csv(outcome.report))
     draw_chart(outcome.report, chart)
     first = outcome.students[0].name

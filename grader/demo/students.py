@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from grader.demo.hostile import EMPTIES_LATER_CELLS, ENDLESS_LOOP
+from nbformat.v4 import new_code_cell
+
+from grader.demo.hostile import EMPTIES_LATER_CELLS, ENDLESS_LOOP, ENDS_EVERYTHING, FORGES
 from grader.proving.running import Tried
 
 WRONG_WAYS = ("one-wrong-way", "another-wrong-way", "a-third-wrong-way")
@@ -119,6 +121,14 @@ def _wrong(skeleton: Any, answers: Answers) -> Iterator[Student]:
         }
         name = f"{NAMES_OF_THE_WRONG[number]}-{way}"
         yield _student(name, f"mistake {number + 1} of each exercise", skeleton, chosen)
+    last = list(answers.reference)[-1]
+    slip = {**answers.reference, last: (answers.mistakes.get(last) or [answers.stub[last]])[0]}
+    yield _student("lena-one-slip", "right, but a mistake in the last exercise", skeleton, slip)
+    turns = {
+        label: (answers.mistakes.get(label) or [item])[-1] if number % 2 else item
+        for number, (label, item) in enumerate(answers.reference.items())
+    }
+    yield _student("mona-by-turns", "right answers and mistakes by turns", skeleton, turns)
 
 
 def _damaged(skeleton: Any, answers: Answers) -> Iterator[Student]:
@@ -128,12 +138,24 @@ def _damaged(skeleton: Any, answers: Answers) -> Iterator[Student]:
     without.cells = [c for c in without.cells if c.metadata.get("nbgrader", {}).get("grade_id") != gone]
     story = f"right, but the cell {gone} is deleted"
     yield _student("hugo-deleted-a-check", story, without, answers.reference)
-    filled = fill_in(skeleton, {label: item.candidate.code for label, item in answers.reference.items()})
-    for number, cell in enumerate(filled.cells):
+    codes = {label: item.candidate.code for label, item in answers.reference.items()}
+    full = {label: _deserved(item) for label, item in answers.reference.items()}
+    lost = fill_in(skeleton, codes)
+    for number, cell in enumerate(lost.cells):
         cell.metadata.clear()
         cell.id = f"lost-{number}"
-    full = {label: _deserved(item) for label, item in answers.reference.items()}
-    yield Student("ines-lost-metadata", "right, but all labels and ids are lost", as_bytes(filled), full)
+    yield Student("ines-lost-metadata", "right, but all labels and ids are lost", as_bytes(lost), full)
+    windows = fill_in(skeleton, codes)
+    for cell in windows.cells:
+        cell.source = cell.source.replace("\n", "\r\n")
+    story = "right, from an editor that ends lines as Windows does and marks the file"
+    yield Student("kurt-other-editor", story, b"\xef\xbb\xbf" + as_bytes(windows).replace(b"\n", b"\r\n"), full)
+    between = fill_in(skeleton, codes)
+    between.cells = [
+        each for n, cell in enumerate(between.cells) for each in (cell, new_code_cell("1 / 0", id=f"own-{n}"))
+    ]
+    story = "right, with a cell of their own behind every cell, each of which fails"
+    yield Student("nora-own-cells", story, as_bytes(between), full)
     nothing = {label: frozenset({0.0}) for label in labels}
     yield Student("jan-not-a-notebook", "a text that is not JSON", b"My homework is attached.\n", nothing)
 
@@ -150,6 +172,12 @@ def _hostile(skeleton: Any, answers: Answers, thief: str) -> Iterator[Student]:
     looping = {**answers.reference, middle: answers.stub[middle]}
     sources = {middle: ENDLESS_LOOP + answers.reference[middle].candidate.code}
     yield _student("oscar-endless-loop", story, skeleton, looping, sources=sources, hostile=True)
+    forged = {label: f"{FORGES}\n{item.candidate.code}" for label, item in answers.stub.items()}
+    story = "prints, writes and patches in what a full score might look like"
+    yield _student("quinn-forger", story, skeleton, answers.stub, sources=forged, hostile=True)
+    story = f"right, but {middle} ends every process that it can reach"
+    killing = {middle: f"{answers.reference[middle].candidate.code}\n{ENDS_EVERYTHING}"}
+    yield _student("victor-ends-everything", story, skeleton, looping, sources=killing, hostile=True)
 
 
 def _student(

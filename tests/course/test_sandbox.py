@@ -46,7 +46,7 @@ def test_the_solution_gets_full_marks(room):
     assert errors(outcome) == []
 
 
-def test_the_three_hostile_submissions_gain_nothing(room, side_by_side):
+def test_the_hostile_submissions_gain_nothing(room, side_by_side):
     stolen = [str(room.chapter.hidden), str(room.chapter.page), str(room.course.root / "solutions")]
     code = thief(stolen, [str(room.course.root)], port=9, mark="loot-of-a-test")
     students = [student for student in room.students(code).values() if student.hostile]
@@ -60,7 +60,7 @@ def test_the_three_hostile_submissions_gain_nothing(room, side_by_side):
             assert earned in student.deserved[label], f"{student.name}: {label}: {results[label]}"
         printed = [output.get("text", "") for outputs in outcome.outputs.values() for output in outputs]
         assert ("LOOT []\n" in printed) == ("thief" in student.name), printed
-    assert len(students) == 3
+    assert len(students) == 5
     assert not (room.course.root / "loot-of-a-test").exists()
 
 

@@ -1,6 +1,7 @@
 """The demo's class: what each student hands in, and that a wrong outcome does not pass unseen."""
 
 import contextlib
+import csv
 import io
 import json
 import os
@@ -18,7 +19,7 @@ from grader.course import load_course
 from grader.demo.commands import demo
 from grader.demo.evidence import leaks, left_behind, loot_of, telling_lines
 from grader.demo.performance import CANARY, DemoOutcome, compare_scores, examine_thief, perform
-from grader.demo.scoreboard import show_outcome
+from grader.demo.scoreboard import board_csv, show_board, show_outcome
 from grader.demo.students import make_students, noisy_code, sort_answers
 from grader.errors import UsageError
 from grader.proving.material import read_material
@@ -60,8 +61,8 @@ def report_of(students, **changed):
 
 
 def test_the_class_has_every_kind_of_student(students):
-    assert len({student.name for student in students}) == len(students) >= 11
-    assert sum(student.hostile for student in students) == 3
+    assert len({student.name for student in students}) == len(students) == 20
+    assert sum(student.hostile for student in students) == 5
     for kind in (
         "right",
         "way",
@@ -71,7 +72,13 @@ def test_the_class_has_every_kind_of_student(students):
         "deleted",
         "metadata",
         "not-a-notebook",
+        "other-editor",
+        "own-cells",
+        "one-slip",
+        "by-turns",
         "empties",
+        "forger",
+        "ends-everything",
     ):
         assert any(kind in student.name for student in students)
 
@@ -81,8 +88,9 @@ def test_what_is_deserved_comes_from_the_hidden_checks(students):
     assert named(students, "emmy").deserved == {"add-up": {1.0}, "shares": {0.0}}
     assert named(students, "dora").deserved == {"add-up": {0.0}, "shares": {1.0}}
     assert named(students, "oscar").deserved == {"add-up": {1.0}, "shares": {0.0}}
-    assert [named(students, name).most for name in ("fred", "jan", "mallory", "trudy")] == [0, 0, 0, 0]
-    assert [named(students, name).least for name in ("grace", "gina", "hugo", "ines")] == [3, 3, 3, 3]
+    assert [named(students, name).most for name in ("fred", "jan", "mallory", "trudy", "quinn")] == [0] * 5
+    assert [named(students, name).least for name in ("grace", "gina", "hugo", "ines", "kurt", "nora")] == [3] * 6
+    assert [named(students, name).most for name in ("lena", "mona", "victor")] == [1, 2, 1]
 
 
 def test_every_submission_but_one_is_a_valid_notebook(students):
@@ -91,7 +99,7 @@ def test_every_submission_but_one_is_a_valid_notebook(students):
             with pytest.raises(ValueError):
                 json.loads(student.data)
         else:
-            nbformat.validate(nbformat.reads(student.data.decode(), as_version=4))
+            nbformat.validate(nbformat.reads(student.data.decode("utf-8-sig"), as_version=4))
 
 
 def test_a_noisy_answer_computes_the_same():
@@ -170,6 +178,32 @@ def test_the_scoreboard_counts_the_students_as_deserved(students):
     show_outcome(outcome, console)
     assert f"{len(students) - 1} of {len(students)} as deserved" in console.file.getvalue()
     assert "✗" in console.file.getvalue()
+
+
+def test_the_board_of_several_chapters_adds_up_and_names_what_differs(students):
+    fine, wrong = DemoOutcome(students, report_of(students)), DemoOutcome(students, report_of(students, fred=2.0))
+    for outcome in (fine, wrong):
+        compare_scores(outcome)
+    console = Console(width=132, file=io.StringIO())
+    show_board({"01-one": fine, "02-two": wrong}, console)
+    shown = console.file.getvalue()
+    assert "39 of 40 as deserved, 2 chapters" in shown
+    assert "02-two: fred-untouched: shares got 2.0 points and deserves 0" in shown
+    lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
+    assert lines["fred-untouched"] == ["0", "2✗", "2", "0"]
+    assert lines["ada-all-right"] == ["3", "3", "6", "6"]
+    rows = list(csv.DictReader(io.StringIO(board_csv({"01-one": fine, "02-two": wrong}))))
+    assert len(rows) == 40
+    assert [(row["chapter"], row["student"]) for row in rows if row["as deserved"] == "no"] == [
+        ("02-two", "fred-untouched")
+    ]
+    assert sum(row["hostile"] == "yes" for row in rows) == 10
+
+
+def test_a_chapter_and_all_of_them_cannot_both_be_asked_for(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_ROOT", str(course.root))
+    done = CliRunner().invoke(demo, ["--all", course.chapters[0].id, "--class", str(tmp_path)])
+    assert isinstance(done.exception, UsageError)
 
 
 def test_a_folder_with_submissions_of_others_is_left_alone(course, tmp_path, monkeypatch):
