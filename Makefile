@@ -61,8 +61,9 @@ bench: $(READY) ## measured ratios against peer libraries, side by side in one r
 experiments: $(READY) ## run every untouched notebook to its end with all that it measures (a minute a chapter; the book runs the solved ones)
 	@pytest -m experiments -n 2
 
-mutants: $(READY) ## change every reference answer by one small slip at a time: do the hidden checks notice? (a minute a chapter)
-	@course prove --mutants
+mutants: $(READY) book ## change every reference answer by one small slip at a time: do the hidden checks notice? (a minute a chapter)
+	@course prove --mutants --json build/proof.json
+	@python -m tests.course.table
 
 chaos: $(READY) ## kill -9 whatever grades a small class at random moments, then compare (ROUNDS=100)
 	@python tests/chaos/chaos.py --rounds $(ROUNDS)

@@ -16,8 +16,9 @@ shell.run_code = lambda *args, **kwargs: False
 '''
 
 ENDLESS_LOOP = """
+import time
 while True:
-    pass
+    time.sleep(1)  # no less endless than a busy one, and a demo on a laptop leaves the others their processor
 """
 
 ENDS_EVERYTHING = """
