@@ -1,10 +1,10 @@
 """Which pages the book has, and the two files that tell Jupyter Book so, made from course.toml."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from grader.book.katex import find_katex
-from grader.book.links import sections_of, unlink
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
 
@@ -32,10 +32,8 @@ LAYOUT = ("_toc.yml", "_config.yml", "references.md")
 REFERENCES = "# References\n\n```{bibliography}\n```\n"
 
 
-def front_pages(course: Course, chapters: tuple[Chapter, ...], source: Path) -> list[Path]:
+def front_pages(course: Course, source: Path) -> list[Path]:
     """Copy the committed pages of `book/` below `source`; returns the files written.
-
-    Where they link to a section of a chapter that is not among `chapters`, the copy names the chapter instead.
 
     Raises:
         AuthoringError: when there is no front page.
@@ -44,17 +42,13 @@ def front_pages(course: Course, chapters: tuple[Chapter, ...], source: Path) -> 
     if not (book / "index.md").is_file():
         raise AuthoringError(book / "index.md", None, "the front page is missing", "write book/index.md")
     written = []
-    later = sections_of(chapter for chapter in course.chapters if chapter not in chapters)
     folders = [book, *(book / name for name in GROUPS)]
     found = [path for folder in folders for kind in ("*.md", "*.bib", "*.svg") for path in folder.glob(kind)]
     for path in sorted(found):
         target = source / path.relative_to(book)
         target.parent.mkdir(parents=True, exist_ok=True)
-        content = path.read_bytes()
-        if path.suffix == ".md":
-            content = unlink(content.decode(), later).encode()
-        if not target.is_file() or target.read_bytes() != content:
-            target.write_bytes(content)
+        if not target.is_file() or target.read_bytes() != path.read_bytes():
+            shutil.copyfile(path, target)
         written.append(target)
     return written
 

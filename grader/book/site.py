@@ -59,7 +59,7 @@ def build_site(
     base = course.build / ("book-with-solutions" if with_solutions else "book")
     source, html, doctrees = base / "src", base / "html", base / "doctrees"
     source.mkdir(parents=True, exist_ok=True)
-    written = front_pages(course, chapters, source)
+    written = front_pages(course, source)
     for chapter in chapters:
         run, files = write_chapter(
             course,

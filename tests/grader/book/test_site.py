@@ -12,7 +12,6 @@ from grader.book import site as site_module
 from grader.book.chapter import write_chapter
 from grader.book.commands import book
 from grader.book.leak import LeakError
-from grader.book.layout import front_pages
 from grader.book.site import Site, build_site
 from grader.course import Course, load_course
 from grader.errors import AuthoringError, CourseError, NoSuchChapter
@@ -99,15 +98,6 @@ def test_a_page_that_was_taken_out_is_gone_from_the_next_build(course: Course) -
     site = build_site(course)
     assert not list(site.folder.rglob("term.html"))
     assert "For instructors" not in (site.folder / "index.html").read_text(encoding="utf-8")
-
-
-def test_a_link_into_a_chapter_that_is_not_published_yet_is_its_words(course: Course, tmp_path: Path) -> None:
-    edit(course.root / "book/index.md", "Here you add", "[Here](#adding) you add, see [](#adding) and [](#other)")
-    before, after = tmp_path / "before", tmp_path / "after"
-    front_pages(course, (), before)
-    front_pages(course, course.chapters, after)
-    assert "Here you add, see chapter 1 and [](#other)" in (before / "index.md").read_text(encoding="utf-8")
-    assert "[Here](#adding) you add, see [](#adding)" in (after / "index.md").read_text(encoding="utf-8")
 
 
 def test_bad_tex_and_a_lost_reference_are_reported_where_they_are_written(course: Course) -> None:
