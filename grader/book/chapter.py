@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from grader.book.executed import Announce, Run, code_cells, execute, line_of
+from grader.book.executed import Run, code_cells, line_of
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
 
@@ -26,20 +26,26 @@ LAUNCH = {"jupyterhub": "JupyterHub", "colab": "Colab", "binder": "Binder"}
 
 
 def write_chapter(
-    course: Course, chapter: Chapter, source: Path, with_solutions: bool, announce: Announce
-) -> tuple[Run, list[Path]]:
+    course: Course, chapter: Chapter, notebook: Any, run: Run, source: Path, with_solutions: bool = False
+) -> list[Path]:
     """Write the chapter's page, figures and student notebook below `source`; the page never holds an answer.
 
-    Returns the run and the files written.
+    Args:
+        course: the course.
+        chapter: one of its chapters.
+        notebook: from `book_notebook`, for the same edition; changed here.
+        run: what its cells gave.
+        source: the folder that Sphinx will read.
+        with_solutions: whether the page keeps the answers.
+
+    Returns the files written.
 
     Raises:
-        AuthoringError: when a cell fails, or draws a picture or an interactive figure that has no words.
+        AuthoringError: when a cell draws a picture or an interactive figure that has no words.
     """
-    from grader.authoring.notebooks import as_text, book_notebook, strip_solutions, student_notebook
+    from grader.authoring.notebooks import as_text, strip_solutions, student_notebook
     from grader.authoring.targets import book_docname
 
-    notebook = book_notebook(course, chapter, with_solutions=with_solutions)
-    run = execute(course, chapter, notebook, announce)
     for cell, outputs in zip(code_cells(notebook), run.outputs, strict=True):
         cell.outputs = _published(chapter, cell, outputs)
     page = notebook if with_solutions else strip_solutions(notebook)
@@ -58,7 +64,7 @@ def write_chapter(
             if not target.is_file() or target.read_bytes() != figure.read_bytes():
                 shutil.copyfile(figure, target)
             written.append(target)
-    return run, written
+    return written
 
 
 def facts(course: Course, chapter: Chapter, notebook: Any, run: Run) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from grader.authoring.notebooks import book_notebook
 from grader.book import site as site_module
 from grader.book.chapter import write_chapter
 from grader.book.commands import book
+from grader.book.executed import execute
 from grader.book.leak import LeakError
 from grader.book.site import Site, build_site
 from grader.course import Course, load_course
@@ -127,6 +129,13 @@ def test_a_picture_without_words_is_refused(course: Course) -> None:
         build_site(course)
 
 
+def page_of(course: Course) -> list[Path]:
+    """The files of the first chapter, after it was run."""
+    chapter = course.chapters[0]
+    notebook = book_notebook(course, chapter)
+    return write_chapter(course, chapter, notebook, execute(course, chapter, notebook), course.build / "src")
+
+
 FIGURE = """from IPython.display import HTML
 
 HTML('<p id="figure">2</p><script type="module">document.title</script>')"""
@@ -145,7 +154,7 @@ def test_an_interactive_figure_is_published_under_its_words(course: Course) -> N
     text = page.read_text(encoding="utf-8")
     opening = text.rindex("```{code-cell} python\n", 0, place) + len("```{code-cell} python\n")
     page.write_text(f'{text[:opening]}:alt: "The number <2>"\n{text[opening:]}', encoding="utf-8")
-    _, written = write_chapter(course, course.chapters[0], course.build / "src", False, lambda done, total: None)
+    written = page_of(course)
     cells = json.loads(written[0].read_text(encoding="utf-8"))["cells"]
     data = [output["data"] for cell in cells for output in cell.get("outputs", []) if "data" in output]
     assert len(data) == 1
@@ -158,7 +167,7 @@ def test_an_interactive_figure_is_published_under_its_words(course: Course) -> N
 def test_what_a_cell_writes_to_stderr_is_not_published(course: Course) -> None:
     page = course.chapters[0].page
     edit(page, "import tinylib\n", "import sys\n\nimport tinylib\n\nprint('a/path', file=sys.stderr)\n")
-    _, written = write_chapter(course, course.chapters[0], course.build / "src", False, lambda done, total: None)
+    written = page_of(course)
     cells = json.loads(written[0].read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     assert {output["name"] for output in outputs} == {"stdout"}
@@ -167,7 +176,7 @@ def test_what_a_cell_writes_to_stderr_is_not_published(course: Course) -> None:
 def test_a_chapters_own_list_of_references_is_left_to_the_books_page(course: Course) -> None:
     page = course.chapters[0].page
     page.write_text(page.read_text(encoding="utf-8") + "\n## Sources\n\n:::{bibliography}\n:::\n", encoding="utf-8")
-    _, written = write_chapter(course, course.chapters[0], course.build / "src", False, lambda done, total: None)
+    written = page_of(course)
     text = written[0].read_text(encoding="utf-8")
     assert "bibliography" not in text
     assert "## Sources" not in text
