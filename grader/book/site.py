@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.book.chapter import write_chapter
+from grader.book.chapter import write_chapter, write_text
 from grader.book.executed import Run, execute_all, line_of
 from grader.book.layout import LAYOUT, front_pages, write_layout
 from grader.book.leak import refuse_leaks
+from grader.book.lookup import Built, command_page, commit_of, index_page, status_page
 from grader.book.polish import polish
+from grader.book.reference import library_parts, reference_pages
 from grader.book.secrets import BESIDES_ANSWERS, EVERYTHING, published_chapters, secrets_of
+from grader.book.unpublished import take_out_unpublished, unpublished_targets
 from grader.course import Chapter, Course
 from grader.errors import CourseError
 
@@ -67,18 +70,24 @@ def build_site(
         LeakError: when something secret is in the finished site or in what it was made from.
         EnvironmentProblem: when node or KaTeX is missing.
     """
+    from grader.authoring.checking import load_page
     from grader.authoring.notebooks import book_notebook
 
     chapters = published_chapters(course, through)
     base = course.build / ("book-with-solutions" if with_solutions else "book")
     source, html, doctrees = base / "src", base / "html", base / "doctrees"
     source.mkdir(parents=True, exist_ok=True)
-    written = front_pages(course, source)
     notebooks = [(chapter, book_notebook(course, chapter, with_solutions=with_solutions)) for chapter in chapters]
     board = Board(say, len(chapters))
     runs = execute_all(course, notebooks, jobs, board.progress, board.ended)
-    for (chapter, notebook), run in zip(notebooks, runs, strict=True):
-        written += write_chapter(course, chapter, notebook, run, source, with_solutions)
+    built = [
+        Built(chapter, load_page(course, chapter), notebook, run)
+        for (chapter, notebook), run in zip(notebooks, runs, strict=True)
+    ]
+    written = [*front_pages(course, source), *_made_pages(course, built, source)]
+    for each in built:
+        written += write_chapter(course, each, source, with_solutions)
+    take_out_unpublished(written, unpublished_targets(course, chapters))
     before = (source / "_toc.yml").read_text(encoding="utf-8") if (source / "_toc.yml").is_file() else ""
     # before the table of contents is made of what lies there: a page may have been taken out of the book
     _remove_others(source, [*written, *(source / name for name in LAYOUT)])
@@ -134,13 +143,18 @@ class Board:
             self._say(f"{chapter.id}: {words}", False)
 
 
-def commit_of(root: Path) -> str:
-    """The short name of the commit the course is at, a plus when there are changes; empty outside of git."""
-    if shutil.which("git") is None:
-        return ""
-    words = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
-    answer = subprocess.run(words, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+def _made_pages(course: Course, built: list[Built], source: Path) -> list[Path]:
+    """The pages that nobody writes."""
+    parts = library_parts(course, tuple(each.chapter for each in built))
+    glossary = course.root / "book" / "glossary.md"
+    terms = glossary.read_text(encoding="utf-8") if glossary.is_file() else ""
+    pages = {
+        "terms.md": index_page(terms, built, parts),
+        "status.md": status_page(course, built),
+        "teaching/course-command.md": command_page(),
+        **reference_pages(course, parts),
+    }
+    return [write_text(source / name, text) for name, text in pages.items()]
 
 
 def _remove_others(source: Path, written: list[Path]) -> None:
