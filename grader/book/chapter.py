@@ -6,12 +6,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from grader.book.executed import Announce, Run, code_cells, execute, line_of
+from grader.book.executed import code_cells, line_of
+from grader.book.lookup import Built, duration
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
-
-WORDS_A_MINUTE = 200
-"""Reading speed for technical prose. Code is not counted: it is worked through, not read."""
 
 BIBLIOGRAPHY = re.compile(
     r"^(?:\#+[ ][^\n]*\n+)?(?P<fence>:{3,}|`{3,})\{bibliography\}.*?^(?P=fence)[ \t]*$",
@@ -25,21 +23,25 @@ DRAWS = re.compile(r"<(?:script|svg|canvas|img)\b", re.IGNORECASE)
 LAUNCH = {"jupyterhub": "JupyterHub", "colab": "Colab", "binder": "Binder"}
 
 
-def write_chapter(
-    course: Course, chapter: Chapter, source: Path, with_solutions: bool, announce: Announce
-) -> tuple[Run, list[Path]]:
+def write_chapter(course: Course, built: Built, source: Path, with_solutions: bool = False) -> list[Path]:
     """Write the chapter's page, figures and student notebook below `source`; the page never holds an answer.
 
-    Returns the run and the files written.
+    Args:
+        course: the course.
+        built: one of its chapters; its notebook, made for the same edition, is changed here.
+        source: the folder that Sphinx will read.
+        with_solutions: whether the page keeps the answers.
+
+    Returns the files written.
 
     Raises:
-        AuthoringError: when a cell fails, or draws a picture or an interactive figure that has no words.
+        AuthoringError: when a cell draws a picture or an interactive figure that has no words.
     """
-    from grader.authoring.notebooks import as_text, book_notebook, strip_solutions, student_notebook
+    from grader.authoring.notebooks import as_text, strip_solutions, student_notebook
     from grader.authoring.targets import book_docname
 
-    notebook = book_notebook(course, chapter, with_solutions=with_solutions)
-    run = execute(course, chapter, notebook, announce)
+    chapter, notebook, run = built.chapter, built.notebook, built.run
+    words = facts(course, built)
     for cell, outputs in zip(code_cells(notebook), run.outputs, strict=True):
         cell.outputs = _published(chapter, cell, outputs)
     page = notebook if with_solutions else strip_solutions(notebook)
@@ -47,10 +49,10 @@ def write_chapter(
         if cell.cell_type == "markdown":
             cell.source = BIBLIOGRAPHY.sub("", cell.source)
     student = student_notebook(course, chapter)
-    _add_facts(page, facts(course, chapter, notebook, run))
+    _add_facts(page, words)
     place = source / f"{book_docname(chapter)}.ipynb"
     folder = place.parent
-    written = [_write(place, as_text(page)), _write(folder / "student" / place.name, as_text(student))]
+    written = [write_text(place, as_text(page)), write_text(folder / "student" / place.name, as_text(student))]
     if chapter.figures.is_dir():
         for figure in sorted(path for path in chapter.figures.rglob("*") if path.is_file()):
             target = folder / "figures" / figure.relative_to(chapter.figures)
@@ -58,17 +60,17 @@ def write_chapter(
             if not target.is_file() or target.read_bytes() != figure.read_bytes():
                 shutil.copyfile(figure, target)
             written.append(target)
-    return run, written
+    return written
 
 
-def facts(course: Course, chapter: Chapter, notebook: Any, run: Run) -> str:
+def facts(course: Course, built: Built) -> str:
     """Under the title: time to read, to work, to run; points; the notebook, and where to open it."""
-    minutes = max(1, round(_words(notebook) / WORDS_A_MINUTE))
-    parts = [f"{minutes} min to read"]
+    chapter = built.chapter
+    parts = [f"{built.minutes} min to read"]
     if chapter.hours:
         parts.append(f"{chapter.hours:g} h to work through")
     parts.append(f"{chapter.points:g} points")
-    parts.append(f"all cells run in {_duration(run.seconds)} on one core")
+    parts.append(f"all cells run in {duration(built.run.seconds)} on one core")
     stem = chapter.page.stem
     links = [f"{{download}}`Download the notebook <student/{stem}.ipynb>`"]
     relative = course.student_notebook(chapter).relative_to(course.root).as_posix()
@@ -76,21 +78,6 @@ def facts(course: Course, chapter: Chapter, notebook: Any, run: Run) -> str:
         if url := course.settings["course"].get("launch", {}).get(key):
             links.append(f"[Open in {name}]({url.rstrip('/')}/{relative})")
     return f":::{{div}} chapter-facts\n{' · '.join(parts)}\n\n{' · '.join(links)}\n:::"
-
-
-def _words(notebook: Any) -> int:
-    return sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
-
-
-def _duration(seconds: float) -> str:
-    """Coarse, so that two builds say the same.
-
-    >>> _duration(3.2), _duration(47.0), _duration(200.0)
-    ('under 10 seconds', 'about 50 seconds', 'about 3 minutes')
-    """
-    if seconds < 10:
-        return "under 10 seconds"
-    return f"about {round(seconds, -1):.0f} seconds" if seconds < 95 else f"about {seconds / 60:.0f} minutes"
 
 
 def _add_facts(notebook: Any, text: str) -> None:
@@ -124,7 +111,7 @@ def _named(output: dict[str, Any], words: str) -> dict[str, Any]:
     return {**output, "data": {**output["data"], "text/html": named, "text/plain": words}}
 
 
-def _write(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
     """Write only what changed: Sphinx reads again what is newer than its last build."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -1,8 +1,13 @@
 """`course book`: the static site."""
 
+import os
+import shutil
 import sys
 
 import click
+
+MOST_JOBS = 4
+"""Chapters at one time, by default, however many processors there are: each takes gigabytes of memory."""
 
 
 @click.command()
@@ -12,7 +17,13 @@ import click
     is_flag=True,
     help="The instructor's edition: answers are there, folded. It goes to build/book-with-solutions.",
 )
-def book(through: str | None, with_solutions: bool) -> None:
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Chapters that are executed at one time (default: one a processor, at most {MOST_JOBS}).",
+)
+def book(through: str | None, with_solutions: bool, jobs: int | None) -> None:
     """Build the static book in build/book/site and search it for leaked answers.
 
     Every chapter is executed with its answers in place; any cell that fails stops the build. A copy without
@@ -21,20 +32,33 @@ def book(through: str | None, with_solutions: bool) -> None:
     file is searched, packed and encoded parts included, for lines of solutions, hidden checks and library
     modules that hold answers.
 
-    Outputs are kept in build/book/executed until the code, the library or constraints.txt change.
+    Outputs are kept in build/book/executed until the code, the library or constraints.txt change. A chapter that
+    fails stops no other one: all failures are told at the end. Each chapter takes one processor and up to its
+    memory_mb of memory.
     """
     from grader.book.site import build_site
     from grader.course import find_root, load_course
 
     with_progress = sys.stderr.isatty()
 
-    def say(words: str) -> None:
-        click.echo(f"\r\x1b[K{words}" if with_progress else words, err=True, nl=not with_progress)
+    def say(words: str, passing: bool) -> None:
+        if with_progress:
+            click.echo(f"\r\x1b[K{words[: shutil.get_terminal_size().columns - 1]}", err=True, nl=not passing)
+        elif not passing:
+            click.echo(words, err=True)
 
-    site = build_site(load_course(find_root()), through, with_solutions, say)
-    if with_progress:
-        click.echo("\r\x1b[K", err=True, nl=False)
+    try:
+        site = build_site(load_course(find_root()), through, with_solutions, say, jobs or default_jobs())
+    finally:
+        if with_progress:
+            click.echo("\r\x1b[K", err=True, nl=False)
     click.echo(
         f"{site.folder / 'index.html'}: {site.files} files, {site.megabytes:.1f} MB; "
         f"none of {site.secrets} secret lines is in them"
     )
+
+
+def default_jobs() -> int:
+    """The processors that this process may use, at most `MOST_JOBS`."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(processors, MOST_JOBS)

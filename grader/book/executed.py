@@ -1,4 +1,4 @@
-"""Run a chapter's notebook, once: its outputs are kept until code, packages or its part of the library change."""
+"""Run the chapters' notebooks, each once: outputs are kept until code, packages or its part of the library change."""
 
 import hashlib
 import json
@@ -6,13 +6,16 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from grader.book.kernels import Kernels, Stopped, cpu_seconds
 from grader.course import Chapter, Course
-from grader.errors import AuthoringError
+from grader.errors import AuthoringError, CourseError
 from grader.files import write_whole
 
 THREADS = "1"
@@ -27,17 +30,24 @@ Announce = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Run:
-    """The outputs of every code cell, in order, and the processor time they took, in seconds."""
+    """The outputs of every code cell, in order, and the processor time of their kernel, in seconds."""
 
     outputs: list[list[dict[str, Any]]]
     seconds: float
     cached: bool
 
 
-def execute(course: Course, chapter: Chapter, notebook: Any, announce: Announce = lambda done, total: None) -> Run:
+def execute(
+    course: Course,
+    chapter: Chapter,
+    notebook: Any,
+    announce: Announce = lambda done, total: None,
+    kernels: Kernels | None = None,
+) -> Run:
     """Execute `notebook` (solutions included, hidden tests not), or read what an earlier run left.
 
     Raises:
+        Stopped: when `kernels` were ended meanwhile.
         AuthoringError: with the page, the line of the cell and the error, when any cell raises or runs too
         long.
     """
@@ -46,19 +56,55 @@ def execute(course: Course, chapter: Chapter, notebook: Any, announce: Announce 
     if kept.is_file():
         row = json.loads(kept.read_text(encoding="utf-8"))
         return Run(row["outputs"], row["seconds"], cached=True)
-    start = _cpu_seconds()
-    outputs = _run(course, chapter, notebook, announce)
-    run = Run(outputs, _cpu_seconds() - start, cached=False)
+    outputs, seconds = _run(course, chapter, notebook, announce, kernels or Kernels())
+    run = Run(outputs, seconds, cached=False)
     for old in folder.glob(f"{chapter.id}-*.json"):
         old.unlink()
     write_whole(kept, json.dumps({"seconds": run.seconds, "outputs": outputs}))
     return run
 
 
-def _cpu_seconds() -> float:
-    """Processor time of the kernels that have ended: with one thread that is the time on an idle machine."""
-    times = os.times()
-    return times.children_user + times.children_system
+def execute_all(
+    course: Course,
+    notebooks: Sequence[tuple[Chapter, Any]],
+    jobs: int = 1,
+    announce: Callable[[Chapter, int, int], None] = lambda chapter, done, total: None,
+    ended: Callable[[Chapter, Run], None] = lambda chapter, run: None,
+) -> list[Run]:
+    """Execute the notebooks of several chapters, `jobs` at a time, each in a kernel and a thread of its own.
+
+    A chapter that fails stops no other: their outputs are kept for the next build. `announce` is called from the
+    chapter's thread with (chapter, cells done, cells in all), `ended` from the caller's. When the caller is
+    interrupted, or `ended` raises, every kernel is killed first.
+
+    Raises:
+        AuthoringError: the one failure there is.
+        CourseError: all failures, in the order of the chapters.
+    """
+    kernels = Kernels()
+    runs: dict[Future[Run], Chapter] = {}
+    failures: dict[Chapter, AuthoringError] = {}
+    with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="chapter") as pool:
+        try:
+            for chapter, notebook in notebooks:
+                job = pool.submit(execute, course, chapter, notebook, partial(announce, chapter), kernels)
+                runs[job] = chapter
+            for job in as_completed(runs):
+                try:
+                    ended(runs[job], job.result())
+                except AuthoringError as error:
+                    failures[runs[job]] = error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            kernels.stop()
+            raise
+    told = [failures[chapter] for chapter, _ in notebooks if chapter in failures]
+    if len(told) > 1:
+        words = "\n".join(str(error) for error in told)
+        raise CourseError(f"{len(told)} chapters do not run:\n{words}", "correct these cells; what ran is kept")
+    if told:
+        raise told[0]
+    return [job.result() for job in runs]
 
 
 def cache_key(course: Course, chapter: Chapter, notebook: Any) -> str:
@@ -80,7 +126,9 @@ def code_cells(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def _run(course: Course, chapter: Chapter, notebook: Any, announce: Announce) -> list[list[dict[str, Any]]]:
+def _run(
+    course: Course, chapter: Chapter, notebook: Any, announce: Announce, kernels: Kernels
+) -> tuple[list[list[dict[str, Any]]], float]:
     import copy
 
     from nbclient import NotebookClient
@@ -88,16 +136,19 @@ def _run(course: Course, chapter: Chapter, notebook: Any, announce: Announce) ->
 
     notebook = copy.deepcopy(notebook)
     codes = code_cells(notebook)
-    done = 0
+    done, seconds = 0, 0.0
     current = codes[0] if codes else None
 
     def started(cell: Any, cell_index: int) -> None:
         nonlocal current
+        kernels.go_on()
         current = cell
 
     def ended(cell: Any, cell_index: int, **_: Any) -> None:
-        nonlocal done
+        nonlocal done, seconds
         done += 1
+        # after the last cell the kernel is gone before anybody could ask
+        seconds = cpu_seconds(client)
         announce(done, len(codes))
 
     announce(0, len(codes))
@@ -117,15 +168,20 @@ def _run(course: Course, chapter: Chapter, notebook: Any, announce: Announce) ->
             on_cell_executed=ended,
         )
         try:
-            client.execute(env=_environment(course), stderr=words)
+            with kernels.running(client):
+                client.execute(env=_environment(course), stderr=words)
+        except (DeadKernelError, RuntimeError) as error:
+            if kernels.stopped:
+                raise Stopped from error
+            if not isinstance(error, DeadKernelError):
+                raise
+            raise _failure(chapter, current, f"ended the kernel; see {log}") from error
         except CellExecutionError as error:
             raise _failure(chapter, current, f"{error.ename}: {error.evalue}") from error
         except CellTimeoutError as error:
             limit = f"ran longer than total_seconds = {chapter.budget.total_seconds:g}"
             raise _failure(chapter, current, limit) from error
-        except DeadKernelError as error:
-            raise _failure(chapter, current, f"ended the kernel; see {log}") from error
-    return [[dict(output) for output in cell.outputs] for cell in codes]
+    return [[dict(output) for output in cell.outputs] for cell in codes], seconds
 
 
 def _environment(course: Course) -> dict[str, str]:

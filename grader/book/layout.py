@@ -26,6 +26,12 @@ EXTENSIONS = [
 GROUPS = {"teaching": "For instructors", "making": "For authors"}
 """Folders of `book/` beside its own pages, with the heading that the sidebar gives them."""
 
+MADE = ("library", "references", "status", "terms")
+"""Pages to look things up that are made while the book is built; those that somebody wrote come first."""
+
+HTML_ALONE = ("text/html", "application/vnd.jupyter.widget-view+json", "application/javascript")
+"""Outputs that are no XHTML, or need a script; their cells have words as well."""
+
 LAYOUT = ("_toc.yml", "_config.yml", "references.md")
 """The files that `write_layout` may write."""
 
@@ -88,10 +94,16 @@ def toc(course: Course, chapters: tuple[Chapter, ...], source: Path, references:
             for chapter in chapters
         ]
         parts.append({"caption": "Chapters", "chapters": rows})
-    extra = sorted(path.stem for path in source.glob("*.md") if path.stem not in ("index", "references"))
-    if extra or references:
-        names = [*extra, *(["references"] if references else [])]
-        parts.append({"caption": "To look up", "chapters": [{"file": name} for name in names]})
+    found = {path.stem for path in source.glob("*.md")} - {"index", "references"}
+    extra = sorted(found | ({"references"} if references else set()), key=lambda name: (name in MADE, name))
+    if extra:
+        library = sorted((source / "library").glob("*.md"), key=lambda path: (path.stem[:1].isdigit(), path.stem))
+        pages_below = {"library": [{"file": f"library/{path.stem}"} for path in library]}
+        pages: list[dict[str, Any]] = [{"file": name} for name in extra]
+        for page in pages:
+            if below := pages_below.get(page["file"]):
+                page["sections"] = below
+        parts.append({"caption": "To look up", "chapters": pages})
     for folder, caption in GROUPS.items():
         names = sorted((path.stem for path in (source / folder).glob("*.md")), key=lambda stem: (stem == "log", stem))
         if names:
@@ -122,6 +134,9 @@ def config(course: Course, source: Path) -> dict[str, Any]:
                 "bibtex_bibfiles": bibliographies,
                 "bibtex_reference_style": "author_year",
                 "nb_merge_streams": True,
+                # what is copied from an example is what one types
+                "copybutton_prompt_text": r">>> |\.\.\. ",
+                "copybutton_prompt_is_regexp": True,
                 "myst_heading_anchors": 3,
                 "html_static_path": [str(Path(__file__).parent / "static")],
                 "html_css_files": ["course.css"],
@@ -134,10 +149,31 @@ def config(course: Course, source: Path) -> dict[str, Any]:
                 "ogp_enable_meta_description": True,
                 "togglebutton_hint": "show",
                 "togglebutton_hint_hide": "hide",
-                "suppress_warnings": ["myst.domains"],
+                # the fonts of the formulas have no type that EPUB knows; the formulas themselves are MathML there
+                "suppress_warnings": ["myst.domains", "epub.unknown_project_files"],
                 **favicon,
+                **epub_options(about),
             }
         },
+    }
+
+
+def epub_options(about: dict[str, Any]) -> dict[str, Any]:
+    """What Sphinx wants to know of an EPUB. A figure that needs script or HTML appears there as its words."""
+    return {
+        "version": about["edition"],
+        "epub_basename": about["slug"],
+        "epub_title": about["title"],
+        "epub_author": about["author"],
+        "epub_publisher": about["author"],
+        "epub_identifier": f"{about['slug']}-{about['edition']}",
+        "epub_uid": "book",
+        "epub_description": about["title"],
+        "epub_tocscope": "includehidden",
+        "epub_tocdepth": 2,
+        "epub_show_urls": "no",
+        "epub_use_index": False,
+        "nb_mime_priority_overrides": [["epub", kind, None] for kind in HTML_ALONE],
     }
 
 

@@ -97,13 +97,18 @@ def secrets_of(
     # a committed page of the book may speak of a name (never quote a line): the search index then lists it
     spoken = public + squeeze("\n".join(path.read_text(encoding="utf-8") for path in _book_pages(course)))
     described = _data_text(course, published)
+    # the site's reference tells how to call what published chapters build; a bundle has no such page
+    signatures, docstrings = ("", "") if with_library else _told_text(course, published)
+    # how something is called answers nothing; a docstring excuses no line of a solution or a hidden check
+    public += signatures
+    spoken += signatures + docstrings
     found: dict[str, Secret] = {}
     for path, line, owner, kind, text in _candidates(course, visible):
         if kind not in kinds:
             continue
         squeezed = squeeze(text)
         quoted = is_quoted(text)
-        if kind == "library" and quoted and squeezed in described:
+        if kind == "library" and (squeezed in docstrings or (quoted and squeezed in described)):
             continue
         if squeezed not in found and _specific(text, squeezed) and squeezed not in public:
             place = f"{path.relative_to(course.root).as_posix()}:{line}"
@@ -185,6 +190,36 @@ def _data_text(course: Course, published: tuple[Chapter, ...]) -> str:
         if relative.suffix in (".json", ".md", ".txt"):
             texts.append((course.library_root / relative).read_text(encoding="utf-8"))
     return squeeze("\n".join(texts))
+
+
+def _told_text(course: Course, published: tuple[Chapter, ...]) -> tuple[str, str]:
+    """What the site's reference tells of the modules that published chapters build: signatures, and docstrings."""
+    patterns = [pattern for chapter in published for pattern in chapter.owns]
+    told: dict[bool, list[str]] = {True: [], False: []}
+    for relative in course.library_files():
+        if relative.suffix == ".py" and module_matches(module_name(relative), patterns):
+            source = (course.library_root / relative).read_text(encoding="utf-8")
+            lines = source.split("\n")
+            for first, last, is_signature in _told_lines(ast.parse(source)):
+                told[is_signature].append("\n".join(lines[first - 1 : last]))
+    return squeeze("\n".join(told[True])), squeeze("\n".join(told[False]))
+
+
+def _told_lines(node: ast.Module | ast.ClassDef) -> Iterator[tuple[int, int, bool]]:
+    """First and last line of the signatures (fields included) and docstrings of public names; whether a signature."""
+    for each in node.body:
+        last = each.end_lineno or each.lineno
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if not each.name.startswith("_") or each.name == "__init__":
+                yield each.lineno, each.body[0].lineno - 1, True
+                if isinstance(each, ast.ClassDef):
+                    yield from _told_lines(each)
+                elif ast.get_docstring(each) is not None:
+                    yield each.body[0].lineno, each.body[0].end_lineno or 0, False
+        elif isinstance(each, ast.AnnAssign) and isinstance(node, ast.ClassDef):
+            yield each.lineno, last, True
+        elif isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant) and isinstance(each.value.value, str):
+            yield each.lineno, last, False
 
 
 def _public_text(course: Course, published: tuple[Chapter, ...], visible: list[str], kinds: frozenset[str]) -> str:

@@ -5,21 +5,25 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from grader.book.chapter import write_chapter
-from grader.book.executed import line_of
+from grader.book.chapter import write_chapter, write_text
+from grader.book.executed import Run, execute_all, line_of
 from grader.book.layout import LAYOUT, front_pages, write_layout
 from grader.book.leak import refuse_leaks
+from grader.book.lookup import Built, command_page, commit_of, index_page, status_page
 from grader.book.polish import polish
+from grader.book.reference import library_parts, reference_pages
 from grader.book.secrets import BESIDES_ANSWERS, EVERYTHING, published_chapters, secrets_of
-from grader.course import Course
+from grader.book.unpublished import take_out_unpublished, unpublished_targets
+from grader.course import Chapter, Course
 from grader.errors import CourseError
 
-Say = Callable[[str], None]
+Say = Callable[[str, bool], None]
+"""Called with words, and whether they are of the moment: the next ones may replace them."""
 
 WARNING = re.compile(r"^(?P<path>/.+?):(?P<line>\d+): (?:WARNING|ERROR|CRITICAL): (?P<words>.*)$")
 NEEDLESS = (".buildinfo*", "*.map", "fontawesome.js*", "fa-*.ttf", "locales", "*webpack-macros.html")
@@ -44,32 +48,46 @@ class Site:
 
 
 def build_site(
-    course: Course, through: str | None = None, with_solutions: bool = False, say: Say = lambda words: None
+    course: Course,
+    through: str | None = None,
+    with_solutions: bool = False,
+    say: Say = lambda words, passing: None,
+    jobs: int = 1,
 ) -> Site:
     """Build the book; the finished site appears at once, or the last one stays.
 
     The instructor's edition has a folder of its own, so that neither is ever taken for the other.
+
+    Args:
+        course: the course.
+        through: the last chapter that is published (all without it).
+        with_solutions: whether the answers are there, folded.
+        say: told what goes on.
+        jobs: chapters that are executed at one time.
 
     Raises:
         AuthoringError: a cell that fails, a picture without words, a formula or reference that is wrong.
         LeakError: when something secret is in the finished site or in what it was made from.
         EnvironmentProblem: when node or KaTeX is missing.
     """
+    from grader.authoring.checking import load_page
+    from grader.authoring.notebooks import book_notebook
+
     chapters = published_chapters(course, through)
     base = course.build / ("book-with-solutions" if with_solutions else "book")
     source, html, doctrees = base / "src", base / "html", base / "doctrees"
     source.mkdir(parents=True, exist_ok=True)
-    written = front_pages(course, source)
-    for chapter in chapters:
-        run, files = write_chapter(
-            course,
-            chapter,
-            source,
-            with_solutions,
-            partial(_announce, say, chapter.id),
-        )
-        written += files
-        say(f"{chapter.id}: " + ("outputs of an earlier run" if run.cached else f"ran in {run.seconds:.0f} s"))
+    notebooks = [(chapter, book_notebook(course, chapter, with_solutions=with_solutions)) for chapter in chapters]
+    board = Board(say, len(chapters))
+    runs = execute_all(course, notebooks, jobs, board.progress, board.ended)
+    built = [
+        Built(chapter, load_page(course, chapter), notebook, run)
+        for (chapter, notebook), run in zip(notebooks, runs, strict=True)
+    ]
+    written = [*front_pages(course, source), *_made_pages(course, built, source)]
+    for each in built:
+        written += write_chapter(course, each, source, with_solutions)
+    take_out_unpublished(written, unpublished_targets(course, chapters))
     before = (source / "_toc.yml").read_text(encoding="utf-8") if (source / "_toc.yml").is_file() else ""
     # before the table of contents is made of what lies there: a page may have been taken out of the book
     _remove_others(source, [*written, *(source / name for name in LAYOUT)])
@@ -79,14 +97,14 @@ def build_site(
         # Sphinx leaves the pages of chapters that are gone, and old sidebars
         for folder in (html, doctrees):
             shutil.rmtree(folder, ignore_errors=True)
-    say("Sphinx: warnings are errors")
+    say("Sphinx: warnings are errors", True)
     _run_sphinx(course, source, html, doctrees)
     part = base / "site.part"
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(html, part, ignore=shutil.ignore_patterns(*NEEDLESS))
     polish(part, commit_of(course.root))
     secrets = secrets_of(course, through, BESIDES_ANSWERS if with_solutions else EVERYTHING, with_library=False)
-    say(f"leak check: {len(secrets)} secret lines")
+    say(f"leak check: {len(secrets)} secret lines", True)
     for folder in (source, doctrees, part):
         files_read = refuse_leaks(folder, secrets)
     site, old = base / "site", base / "site.old"
@@ -97,17 +115,46 @@ def build_site(
     return Site(site, files_read, len(secrets))
 
 
-def commit_of(root: Path) -> str:
-    """The short name of the commit the course is at, a plus when there are changes; empty outside of git."""
-    if shutil.which("git") is None:
-        return ""
-    words = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
-    answer = subprocess.run(words, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+class Board:
+    """What is said while chapters run: a line when one begins and ends, and where all that run are."""
+
+    def __init__(self, say: Say, chapters: int) -> None:
+        self._say = say
+        self._chapters = chapters
+        self._ended = 0
+        self._cells: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def progress(self, chapter: Chapter, done: int, total: int) -> None:
+        """A cell of the chapter has ended (none yet: the chapter begins)."""
+        with self._lock:
+            if not done:
+                self._say(f"{chapter.id}: runs", False)
+            self._cells[chapter.id] = f"{chapter.id.split('-')[0]}: {done}/{total}"
+            cells = ", ".join(self._cells[name] for name in sorted(self._cells))
+            self._say(f"{self._ended} of {self._chapters} chapters; cells of {cells}", True)
+
+    def ended(self, chapter: Chapter, run: Run) -> None:
+        """All cells of the chapter have ended, or had in an earlier build."""
+        with self._lock:
+            self._cells.pop(chapter.id, None)
+            self._ended += 1
+            words = "outputs of an earlier run" if run.cached else f"ran, {run.seconds:.0f} CPU-seconds"
+            self._say(f"{chapter.id}: {words}", False)
 
 
-def _announce(say: Say, name: str, done: int, total: int) -> None:
-    say(f"execute {name}: cell {done} of {total}")
+def _made_pages(course: Course, built: list[Built], source: Path) -> list[Path]:
+    """The pages that nobody writes."""
+    parts = library_parts(course, tuple(each.chapter for each in built))
+    glossary = course.root / "book" / "glossary.md"
+    terms = glossary.read_text(encoding="utf-8") if glossary.is_file() else ""
+    pages = {
+        "terms.md": index_page(terms, built, parts),
+        "status.md": status_page(course, built),
+        "teaching/course-command.md": command_page(),
+        **reference_pages(course, parts),
+    }
+    return [write_text(source / name, text) for name, text in pages.items()]
 
 
 def _remove_others(source: Path, written: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""The one place that starts Sphinx: `python -m grader.book.sphinx_run SOURCE OUTPUT DOCTREES`.
+"""The one place that starts Sphinx: `python -m grader.book.sphinx_run SOURCE OUTPUT DOCTREES [BUILDER]`.
 
 A process of its own, because Sphinx patches docutils for the whole process it runs in.
 """
@@ -12,6 +12,7 @@ def main() -> int:
     from jupyter_book.sphinx import build_sphinx
 
     source, output, doctrees = (Path(argument) for argument in sys.argv[1:4])
+    builder = sys.argv[4] if len(sys.argv) > 4 else "html"
     status = build_sphinx(
         source,
         output,
@@ -23,6 +24,7 @@ def main() -> int:
             "nitpicky": True,
         },
         doctreedir=doctrees,
+        builder=builder,
         warningiserror=True,
         keep_going=True,
     )
