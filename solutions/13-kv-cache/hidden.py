@@ -6,7 +6,7 @@ pattern of who sees whom. So each known mistake is a pass of that kind, too. Tok
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -474,6 +474,23 @@ def draw_cache(rng: np.random.Generator, batch: int, heads: int, held: int, mask
     return cache
 
 
+def each_tensor(
+    cache: dict[str, Any], found: dict[str, Any], given: str, decide: Callable[[str, np.ndarray, np.ndarray], Verdict]
+) -> Verdict:
+    """What `decide` says of an entry's name and its tensors, old and new; the first refusal ends it."""
+    for name, entry in cache.items():
+        if name not in found:
+            return wrong(f"the result has no entry {name!r}; {given}")
+        old, new = (entry, found[name]) if isinstance(entry, list) else ([entry], [found[name]])
+        if len(new) != len(old):
+            return wrong(f"{name} has {len(new)} layers in place of {len(old)}; {given}")
+        for pair in zip(old, new, strict=True):
+            verdict = decide(name, *map(np.asarray, pair))
+            if not verdict.passed:
+                return verdict
+    return right()
+
+
 class Reorder(HiddenCheck):
     """13.3: swaps, repeats, one row that becomes many, fewer rows; nothing copied where nothing moves."""
 
@@ -525,7 +542,6 @@ class Reorder(HiddenCheck):
             "intact": same_entries and intact and listed,
             "rows": bool(torch.equal(rows, torch.tensor(inputs["rows"]))),
             "shared": shared,
-            "kinds": sorted({str(a.dtype) for a in new}),
         }
 
     def judge(self, case: Case, answer: Any) -> Verdict:
@@ -536,15 +552,9 @@ class Reorder(HiddenCheck):
             return wrong(f"the result has no entry {answer['missing'][0]!r}; {given}")
         if not answer["rows"]:
             return wrong(f"beam_idx was changed by the call; {given}")
-        for name, entry in cache.items():
-            got = answer["cache"][name]
-            layers, found = (entry, got) if isinstance(entry, list) else ([entry], [got])
-            if len(found) != len(layers):
-                return wrong(f"{name} has {len(found)} layers in place of {len(layers)}; {given}")
-            for old, new in zip(layers, found, strict=True):
-                verdict = self._rows(name, np.asarray(old), np.asarray(new), rows, given)
-                if not verdict.passed:
-                    return verdict
+        verdict = each_tensor(cache, answer["cache"], given, lambda *pair: self._rows(*pair, rows, given))
+        if not verdict.passed:
+            return verdict
         if not answer["intact"]:
             return wrong(f"the given cache was changed: beams may still need it; {given}")
         if case.criterion == "identity" and not all(answer["shared"]):
@@ -640,18 +650,7 @@ class Truncate(HiddenCheck):
             return wrong(f"the given cache was changed; {given}")
         if length == 0:
             return right() if answer["cache"] == {} else wrong(f"without a token the cache is {{}}; {given}")
-        for name, entry in cache.items():
-            if name not in answer["cache"]:
-                return wrong(f"the result has no entry {name!r}; {given}")
-            got = answer["cache"][name]
-            layers, found = (entry, got) if isinstance(entry, list) else ([entry], [got])
-            if len(found) != len(layers):
-                return wrong(f"{name} has {len(found)} layers in place of {len(layers)}; {given}")
-            for old, new in zip(layers, found, strict=True):
-                verdict = self._first(name, np.asarray(old), np.asarray(new), length, given)
-                if not verdict.passed:
-                    return verdict
-        return right()
+        return each_tensor(cache, answer["cache"], given, lambda *pair: self._first(*pair, length, given))
 
     @staticmethod
     def _first(name: str, old: np.ndarray, new: np.ndarray, length: int, given: str) -> Verdict:
