@@ -957,6 +957,10 @@ class Weat(HiddenCheck):
             case = self._case("ties and inputs", rng, (3, 3, 2, 2), 0.5)
             case.inputs["kind"] = kind
             yield case
+        case = self._case("ties and inputs", rng, (4, 4, 2, 3), 0.4)
+        case.inputs["Y"][:3] = case.inputs["X"][:3] * np.array([[2.0], [4.0], [0.5]])
+        case.inputs["kind"] = "float32"
+        yield case
 
     @staticmethod
     def _case(criterion: str, rng: np.random.Generator, shape: Sequence[int], lean: float) -> Case:
@@ -982,7 +986,8 @@ class Weat(HiddenCheck):
             torch.equal(group, torch.tensor(inputs[name], dtype=kind))
             for group, name in zip(groups, "XYAB", strict=True)
         )
-        return {"d": float(d), "p": float(p), "intact": intact}
+        kinds = [type(x).__name__ for x in (d, p) if not isinstance(x, float)]
+        return {"d": float(d), "p": float(p), "kinds": kinds, "intact": intact}
 
     def judge(self, case: Case, answer: Any) -> Verdict:
         """d with its slips, then p with its own."""
@@ -991,11 +996,13 @@ class Weat(HiddenCheck):
         given = f"{n}, {m}, {len(A)} and {len(B)} words"
         if not answer["intact"]:
             return wrong(f"an input was changed: scale copies; {given}")
+        if answer["kinds"]:
+            return wrong(f"d and p are to be floats, you give {' and '.join(answer['kinds'])}; {given}")
         words = np.concatenate([X, Y])
         lean = leanings(words, A, B)
         gap = lean[:n].mean() - lean[n:].mean()
         want = gap / np.std(lean, ddof=1)
-        if not close(answer["d"], want, rtol=1e-7, atol=1e-9):
+        if not close(answer["d"], want, rtol=1e-9, atol=1e-11):
             raw = leanings(words, A, B, unit=False)
             parts = math.sqrt((np.var(lean[:n], ddof=1) + np.var(lean[n:], ddof=1)) / 2)
             pooled = math.sqrt(((n - 1) * np.var(lean[:n], ddof=1) + (m - 1) * np.var(lean[n:], ddof=1)) / (n + m - 2))
@@ -1022,7 +1029,7 @@ class Weat(HiddenCheck):
             ]
             otherwise = f"d is not the difference of means over the standard deviation: {answer['d']:.4f}; {given}"
             return name_the_mistake(
-                answer["d"], [(v, f"{w}; {given}") for v, w in suspects], otherwise, rtol=1e-7, atol=1e-9
+                answer["d"], [(v, f"{w}; {given}") for v, w in suspects], otherwise, rtol=1e-9, atol=1e-11
             )
         if case.criterion == "effect size":
             return right()
@@ -1097,6 +1104,8 @@ class Membership(HiddenCheck):
         yield Case("odd sides", {"inside": rng.normal(size=2000), "outside": rng.normal(size=1990) + 0.4})
         for inside, outside in [(0, 3), (4, 0), (0, 0)]:
             yield Case("odd sides", {"inside": np.arange(float(inside)), "outside": np.arange(float(outside))})
+        close_by = 3 + rng.permutation(16) * 1e-10
+        yield Case("odd sides", {"inside": close_by[:7], "outside": close_by[7:]})
         yield Case("odd sides", {"inside": rng.normal(size=6), "outside": rng.normal(size=9), "tensors": True})
 
     @staticmethod
@@ -1109,10 +1118,11 @@ class Membership(HiddenCheck):
             sides = [side.tolist() for side in sides]
         before = [list(map(float, side)) for side in sides]
         try:
-            value = float(student.membership_auc(*sides))
+            value = student.membership_auc(*sides)
         except ValueError:
             return {"refused": True}
-        return {"value": value, "intact": [list(map(float, side)) for side in sides] == before}
+        kind = "" if isinstance(value, (float, int)) else type(value).__name__
+        return {"value": float(value), "kind": kind, "intact": [list(map(float, side)) for side in sides] == before}
 
     def judge(self, case: Case, answer: Any) -> Verdict:
         """Refusal, then the value by ranks."""
@@ -1129,6 +1139,8 @@ class Membership(HiddenCheck):
             return wrong(f"a ValueError although both sides have losses; {given}")
         if not answer["intact"]:
             return wrong(f"a side was changed, or sorted in place; {given}")
+        if answer["kind"]:
+            return wrong(f"a float was asked, you give {answer['kind']}; {given}")
         low = np.searchsorted(np.sort(outside), inside, side="left")
         high = np.searchsorted(np.sort(outside), inside, side="right")
         won, tied = float((m - high).sum()), float((high - low).sum())
