@@ -276,7 +276,7 @@ class RougeL(HiddenCheck):
     uses = ("rouge_l",)
     criteria = {"values": 1.0, "long lists": 0.5, "empty lists": 0.5}
     forbids = dict.fromkeys(
-        ("difflib.SequenceMatcher", "SequenceMatcher", "by_difflib", "rouge"),
+        ("difflib.SequenceMatcher", "SequenceMatcher", "by_difflib", "lcs_f1"),
         "the subsequence is the exercise: a table, row by row",
     )
 

@@ -59,7 +59,7 @@ def labelled(
     return LABELS.format(refused=refused, kept=kept, ids=ids, labels=labels)
 
 
-ROUGE = """\
+COMMON = """\
 def rouge_l(a, b):
     row = [0] * (len(b) + 1)
     best = 0
@@ -80,7 +80,7 @@ def overlap(
     value: str = "2 * row[-1] / (len(a) + len(b))",
 ) -> str:
     """The reference with one expression replaced."""
-    return ROUGE.format(entry=entry, empty=empty, value=value)
+    return COMMON.format(entry=entry, empty=empty, value=value)
 
 
 FILTER = """\
