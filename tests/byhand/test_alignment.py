@@ -129,6 +129,16 @@ def test_the_reward_loss_is_bradley_and_terrys_and_finite_anywhere():
     assert lost.grad.item() == -1
 
 
+def test_the_slope_where_dpo_begins_is_half_of_beta():
+    same = drawn(4).requires_grad_()
+    rejected = drawn(4, seed=1)
+    dpo_loss(same, rejected, same.detach(), rejected, beta=0.3).backward()
+    assert torch.allclose(same.grad, torch.full_like(same, -0.3 / 2 / 4))
+    equal = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    reward_loss(equal, torch.zeros_like(equal)).backward()
+    assert equal.grad.tolist() == [-0.25, -0.25]
+
+
 def test_dpo_raises_the_chosen_against_the_reference_and_only_the_policy_learns():
     values = [drawn(5, seed=seed).requires_grad_() for seed in range(4)]
     policy_chosen, policy_rejected, reference_chosen, reference_rejected = values
