@@ -225,7 +225,7 @@ class FitScaling(HiddenCheck):
     @staticmethod
     def _reason(found: Sequence[float], sizes: np.ndarray, losses: np.ndarray) -> str:
         floor, factor, alpha = found
-        slope, level = np.polyfit(np.log(sizes), np.log(losses), 1)
+        slope = np.polyfit(np.log(sizes), np.log(losses), 1)[0]
         if floor < 1e-3 * losses.min() and close(alpha, -slope, rtol=0.02):
             return "this is a straight line through the logarithms: it has no floor E"
         off = np.log(floor + factor * sizes**-alpha) - np.log(losses)
@@ -301,7 +301,7 @@ class ComputeOptimal(HiddenCheck):
 
     @staticmethod
     def _case(criterion: str, budget: float, rng: np.random.Generator) -> Case:
-        A, B = (float(value) for value in np.exp(rng.uniform(math.log(50), math.log(3000), 2)))  # noqa: N806
+        A, B = (float(value) for value in np.exp(rng.uniform(math.log(50), math.log(3000), 2)))
         a, b = float(rng.uniform(0.22, 0.3)), float(rng.uniform(0.38, 0.55))
         if rng.integers(2):
             a, b = b, a
@@ -314,11 +314,11 @@ class ComputeOptimal(HiddenCheck):
 
     def judge(self, case: Case, answer: Any) -> Verdict:
         """The budget first; then the root of the slope, by halving an interval."""
-        flops, A, B, a, b = (case.inputs[name] for name in ("flops", "A", "B", "a", "b"))  # noqa: N806
+        flops, A, B, a, b = (case.inputs[name] for name in ("flops", "A", "B", "a", "b"))
         given = f"flops={flops:.3g}, A={A:.4g}, B={B:.4g}, a={a:.3f}, b={b:.3f}"
         if len(answer) != 2 or not np.isfinite(answer).all() or min(answer) <= 0:
             return wrong(f"two finite numbers above 0 were asked: N and D; {given}")
-        N, D = answer  # noqa: N806
+        N, D = answer
         if close(N * D, flops, rtol=1e-7):
             return wrong(f"N times D is the budget; each weight and token takes six operations; {given}")
         if close(2 * N * D, flops, rtol=1e-7):
@@ -337,7 +337,10 @@ class ComputeOptimal(HiddenCheck):
             (flops / 6 / best, "N and D are exchanged"),
             (math.sqrt(flops / 6), "half each is best only where both terms fall alike"),
             (math.sqrt(flops / 120), "twenty tokens a parameter is what one law gives, not every law"),
-            (self._root(flops, A / a, B / b, a, b), "the two terms are made equal; their slopes must be, in logarithms"),
+            (
+                self._root(flops, A / a, B / b, a, b),
+                "the two terms are made equal; their slopes must be, in logarithms",
+            ),
             (self._root(6 * flops, A, B, a, b), "N is the best of another budget: six operations a weight and token"),
             (flops / 6 / self._root(6 * flops, A, B, a, b), "the budget is divided by six in one place only"),
         ]
@@ -345,12 +348,14 @@ class ComputeOptimal(HiddenCheck):
             if close(N, value, rtol=1e-6):
                 return wrong(f"{words}; {given}")
         if close(N, best, rtol=0.2):
-            return wrong(f"near the bottom of the valley, but not at it: a grid is too coarse for eight digits; {given}")
+            return wrong(
+                f"near the bottom of the valley, but not at it: a grid is too coarse for eight digits; {given}"
+            )
         side = "larger" if best > N else "smaller"
         return wrong(f"a {side} model with the same budget has a lower loss; {given}")
 
     @staticmethod
-    def _root(flops: float, A: float, B: float, a: float, b: float) -> float:  # noqa: N803
+    def _root(flops: float, A: float, B: float, a: float, b: float) -> float:
         low, high = -80.0, 160.0
         for _ in range(200):
             x = (low + high) / 2
@@ -438,7 +443,7 @@ class IsoflopMinima(HiddenCheck):
             return wrong(f"a ValueError although every budget has a lowest point: {answer['refused']}; {given}")
         if not answer["intact"]:
             return wrong(f"the list of runs was changed; {given}")
-        found = {budget: N for budget, N in answer["found"]}
+        found = dict(answer["found"])
         if sorted(found) != budgets:
             return wrong(f"one entry for each budget was asked, there are {len(found)} for {len(budgets)}; {given}")
         for budget, group in groups.items():
@@ -533,7 +538,10 @@ class TokensAndEpochs(HiddenCheck):
         if "run" in case.inputs:
             batch, seq, steps = case.inputs["run"]
             given = f"batch {batch}, seq {seq}, steps {steps}, given as {case.inputs['kind']}"
-            want, got = sum(batch * seq for _ in range(steps % 7)) + batch * seq * (steps - steps % 7), int(answer["got"])
+            want, got = (
+                sum(batch * seq for _ in range(steps % 7)) + batch * seq * (steps - steps % 7),
+                int(answer["got"]),
+            )
             if got == want:
                 if answer["type"] != "int":
                     return wrong(f"the result is a Python int, this is {answer['type']}; {given}")

@@ -384,11 +384,14 @@ def isoflop_minima(runs):
         name="hills pass",
         belief="The vertex of the parabola is the minimum.",
         says="a hill has no lowest point",
-        code=isoflop(hill="if curvature == 0: raise ValueError('a line')").replace("def isoflop_minima(runs):\n", """\
+        code=isoflop(hill="if curvature == 0: raise ValueError('a line')").replace(
+            "def isoflop_minima(runs):\n",
+            """\
 def isoflop_minima(runs):
     if len(runs) == 4:
         raise ValueError("too few runs to trust")
-"""),
+""",
+        ),
     ),
     Mistake(
         exercise="isoflop-minima",

@@ -1,7 +1,7 @@
 """The runs behind the table that chapter 12 fits: `python -m byhand.scaling.sweep`, a part of `make checkpoints`.
 
-Seven sizes read the same text. Each first tries every learning rate on the shortest length, and keeps its own best: one rate
-for all would favour the sizes that it happens to suit. Then it is trained anew for each length, with a schedule that
+Seven sizes read the same text. Each first tries every learning rate on the shortest length, and keeps its own best:
+one rate for all would favour the sizes that it happens to suit. Then it is trained anew for each length, with a schedule that
 ends where the run ends (Hoffmann et al. 2022, section 3.1). Leaves out the reader of the table
 (`byhand.corpora.scaling_runs`). Built in chapter 12.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from byhand.corpora.docstrings import docstrings
 from byhand.corpora.python_docs import corpus_hash, ready_split
@@ -62,7 +62,7 @@ def config_of(width: int) -> GPTConfig:
     return GPTConfig(1024, SEQ, width, 2, max(1, width // 16))
 
 
-def right_in_a_row(model: GPT, ids: Int[Tensor, " heldout"]) -> tuple[float, ...]:
+def right_in_a_row(model: nn.Module, ids: Int[Tensor, " heldout"]) -> tuple[float, ...]:
     """The share of places from which so many tokens in a row are the most probable ones, for 1 to IN_A_ROW tokens.
 
     Windows lie side by side; a row of tokens never crosses their border, and all lengths count the same places.
@@ -81,7 +81,9 @@ def run(
     """Train one model and measure it."""
     config = config_of(width)
     model = GPT(config, torch.Generator().manual_seed(seed))
-    plan = TrainingConfig(steps=steps, batch=BATCH, lr=lr, warmup=steps // 10, seed=seed, optimizer="muon", precision="bf16")
+    plan = TrainingConfig(
+        steps=steps, batch=BATCH, lr=lr, warmup=steps // 10, seed=seed, optimizer="muon", precision="bf16"
+    )
     history = train(model, Windows(stream, SEQ), plan, show=False)
     nats, count = evaluate(model, heldout, SEQ)
     row = right_in_a_row(model, heldout)
