@@ -1,8 +1,8 @@
 """The runs behind the table that chapter 12 fits: `python -m byhand.scaling.sweep`, a part of `make checkpoints`.
 
 Seven sizes read the same text. Each first tries every learning rate on the shortest length, and keeps its own best:
-one rate for all would favour the sizes that it happens to suit. Then it is trained anew for each length, with a schedule that
-ends where the run ends (Hoffmann et al. 2022, section 3.1). Leaves out the reader of the table
+one rate for all would favour the sizes that it happens to suit. Then it is trained anew for each length, with a
+schedule that ends where the run ends (Hoffmann et al. 2022, section 3.1). Leaves out the reader of the table
 (`byhand.corpora.scaling_runs`). Built in chapter 12.
 """
 
