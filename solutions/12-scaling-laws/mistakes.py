@@ -400,7 +400,7 @@ def isoflop_minima(runs):
         says="fewer than three sizes give no parabola",
         code=isoflop(
             few="if len(points) < 3: raise ValueError('three runs')",
-            hill="curvature = abs(curvature) + 1e-3",
+            hill="curvature = max(abs(curvature), 1e-3)",
         ),
     ),
     Mistake(
