@@ -80,10 +80,11 @@ grade-bench: $(READY) ## course grade beside stock nbgrader, and a class of 10,0
 hostile: $(READY) ## the bank of hostile submissions, here and under stock nbgrader, as a table (ONLY="forge learn" for some)
 	@python -m tests.hostile.table $(ONLY)
 
-checkpoints: $(READY) ## make the shipped split, tokenizer and small models again (an hour; SCALE=4 trains longer)
+checkpoints: $(READY) ## make the shipped split, tokenizer, small models and table of runs again (an hour; SCALE=4 trains longer)
 	@python -m byhand.splitting
 	@python -m byhand.corpora.tokenizer
 	@OMP_NUM_THREADS=1 python -m byhand.training.recipes --scale $(SCALE)
+	@OMP_NUM_THREADS=1 python -m byhand.scaling.sweep
 
 lab: $(READY) ## JupyterLab on the student notebooks
 	@jupyter lab --notebook-dir chapters

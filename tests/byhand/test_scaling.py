@@ -68,6 +68,7 @@ def test_the_published_runs_are_found_again():
     assert math.isclose(6 * 175e9 * 300e9, 3.15e23)
     assert round(epochs(tokens_seen(256, 512, 10**6), 3_300_000_000), 1) == 39.7
     assert epochs(100, 50, tokens_per_word=2.0) == 1.0
+    assert tokens_seen(*np.array([256, 512, 10**6], dtype=np.int32)) == 256 * 512 * 10**6
     assert flops_utilization(10.0, 2.0, 50.0) == 0.1
 
 

@@ -11,6 +11,7 @@
 - `byhand.corpora.parity`: even or odd, the smallest task that steps make easy.
 - `byhand.corpora.vocabulary`: text to ids and back for corpora that know all their tokens.
 - `byhand.corpora.tokenizer`: a byte-level BPE tokenizer of 1,024 tokens, trained on the documentation.
+- `byhand.corpora.scaling_runs`: a table of training runs of seven sizes, for chapter 12.
 
 Left out: how to split a corpus without a leak (`byhand.splitting`, chapter 1) and how a tokenizer is
 trained (`byhand.bpe`, chapter 2). These modules belong to no chapter: all of them may import them.

@@ -98,7 +98,7 @@ def tokens_seen(batch: int, seq: int, steps: int) -> int:
     """
     if min(batch, seq, steps) < 0:
         raise ValueError(f"batch, seq and steps must not be negative, got {batch}, {seq} and {steps}")
-    return batch * seq * steps
+    return int(batch) * int(seq) * int(steps)  # numpy's 32-bit integers would wrap around
 
 
 def epochs(tokens: int, corpus_words: int, tokens_per_word: float = 1.0) -> float:
