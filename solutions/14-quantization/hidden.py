@@ -698,6 +698,9 @@ class ClipSearch(HiddenCheck):
             case.inputs["weight"][1, :size] = 0.25
             case.inputs["weight"][2] = 0.0
             yield case
+        silent = self._case("rests and equal weights", rng, 5, 12, 4, 2, alike=False)
+        silent.inputs["inputs"][:, 4:8] = 0.0  # every pair of cuts is as good as the first
+        yield silent
 
     @staticmethod
     def _case(
