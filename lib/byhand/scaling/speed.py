@@ -21,6 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from byhand.gpt import GPT, GPTConfig
 from byhand.scaling.flops import flops_utilization, train_flops
+from byhand.scaling.memory import gpt_parameters
 
 NARROW = {"fp16": torch.float16, "bf16": torch.bfloat16}
 REPORT = Path(__file__).parents[1] / "data" / "gpu-speed.json"
@@ -169,16 +170,28 @@ def training_speeds(
 
 
 def measure(device: str | torch.device, tiny: bool = False, repeats: int = 5) -> dict[str, Any]:
-    """Both measurements with the machine's name; GPT-2's smallest shape and products of 8,192, or tiny ones."""
+    """Both measurements with the machine's name; GPT-2's smallest shape and products of 8,192, or tiny ones.
+
+    Where the GPU's memory does not hold eight sequences, fewer are taken; the report says how many.
+    """
     config = GPTConfig.tiny() if tiny else GPTConfig.gpt2()
     batch, seq, size = (2, 32, 256) if tiny else (8, 1024, 8192)
+    products = matmul_speeds(size, device, repeats=repeats)
+    while True:
+        try:
+            training = training_speeds(config, batch, seq, device, repeats=repeats)
+            break
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+        batch //= 2  # outside the handler, whose traceback still holds the tensors
     return {
         "machine": machine_name(device),
         "torch": torch.__version__,
-        "model": {"parameters": sum(p.numel() for p in GPT(config).parameters()), "batch": batch, "seq": seq},
+        "model": {"parameters": gpt_parameters(config), "batch": batch, "seq": seq},
         "size": size,
-        "matmul_tflops": matmul_speeds(size, device, repeats=repeats),
-        "training": training_speeds(config, batch, seq, device, repeats=repeats),
+        "matmul_tflops": products,
+        "training": training,
     }
 
 
