@@ -50,7 +50,7 @@ class Formats(HiddenCheck):
             yield Case(
                 "zeros and subnormals", {"grads": np.array(edges).reshape(2, 5), "scale": scale, "dtype": "float16"}
             )
-        for grads in (np.zeros(4), np.zeros((0, 3)), np.array([100.0, -9e4, 8e4, 1e-5, 1e-9, 0.0])):
+        for grads in (np.zeros(4), np.zeros((0, 3)), np.array([1e-12]), np.array([100.0, -9e4, 8e4, 1e-5, 1e-9, 0.0])):
             yield Case("zeros and subnormals", {"grads": grads, "scale": 64.0, "dtype": "float16"})
 
     @staticmethod
@@ -279,6 +279,7 @@ class LossScaler(HiddenCheck):
             ((2.0**40, 3.0, 0.5, 1), "iiigggigg"),
             ((96.0, 1.5, 0.75, 4), "ggggggiggggiggg"),
             ((None, None, None, None), "gggnggg"),
+            ((32.0, None, None, 2), "gggigg"),
         ]:
             yield self._case("scales", rng, settings, history)
         for where in (0, 1, 2):

@@ -6,6 +6,7 @@ to `byhand.scaling`; chapter 15 draws what it measures.
 """
 
 import argparse
+import functools
 import json
 import platform
 import statistics
@@ -64,7 +65,11 @@ def seconds(work: Callable[[], object], device: str | torch.device, repeats: int
 
     A GPU is waited for: it takes orders and answers later, and without the wait one measures the ordering.
     """
-    wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None
+
+    def wait() -> None:
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize()
+
     work()
     wait()
     times = []
@@ -99,7 +104,8 @@ def matmul_speeds(
     for precision in precisions or precisions_of(device):
         left, right = (torch.randn(size, size, device=device).to(NARROW.get(precision)) for _ in range(2))
         with float32_products(precision):
-            speeds[precision] = 2 * size**3 / seconds(lambda a=left, b=right: a @ b, device, repeats) / 1e12
+            taken = seconds(functools.partial(torch.matmul, left, right), device, repeats)
+        speeds[precision] = 2 * size**3 / taken / 1e12
     return speeds
 
 
