@@ -67,7 +67,7 @@ def facts(course: Course, chapter: Chapter, notebook: Any, run: Run) -> str:
     parts = [f"{minutes} min to read"]
     if chapter.hours:
         parts.append(f"{chapter.hours:g} h to work through")
-    parts.append(f"{chapter.points:g} points")
+    parts.append(chapter.worth)
     parts.append(f"all cells run in {_duration(run.seconds)} on one core")
     stem = chapter.page.stem
     links = [f"{{download}}`Download the notebook <student/{stem}.ipynb>`"]
