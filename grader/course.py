@@ -49,6 +49,18 @@ class Chapter:
     budget: Budget
     folder: Path
     """`solutions/ID`, where the chapter is written."""
+    bonus: bool = False
+    """Whether the points come on top: they count for a student, and in no maximum over chapters."""
+
+    @property
+    def heading(self) -> str:
+        """The title where points stand beside it: it says so when they are a bonus."""
+        return f"{self.title} (bonus)" if self.bonus else self.title
+
+    @property
+    def worth(self) -> str:
+        """The points in words: "20 points", or "10 bonus points"."""
+        return f"{self.points:g} {'bonus ' if self.bonus else ''}point{'' if self.points == 1 else 's'}"
 
     @property
     def page(self) -> Path:
@@ -216,6 +228,7 @@ def load_course(root: Path) -> Course:
             needs=tuple(row.get("needs", ())),
             budget=Budget(**{**default, **row.get("budget", {})}),
             folder=root / "solutions" / row["id"],
+            bonus=row.get("bonus", False),
         )
         for row in settings["chapters"]
     )

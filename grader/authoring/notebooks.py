@@ -143,7 +143,7 @@ def _opening(course: Course, page: Page) -> str:
         edition=about["edition"],
         number=chapter_number(chapter),
         title=chapter.title,
-        points=counted(chapter.points, "point"),
+        points=chapter.worth,
         hours=f", about {counted(chapter.hours, 'hour')}" if chapter.hours else "",
     )
 

@@ -161,7 +161,7 @@ def _report(course: Course, chapter: Chapter, classroom: Classroom) -> ClassRepo
     from grader.teaching.report import chapter_report
 
     names = {f"{e.label}-checks": f"{e.number} {e.title}" for e in load_page(course, chapter).exercises if not e.essay}
-    return chapter_report(classroom.db_url, chapter.id, chapter.title, names)
+    return chapter_report(classroom.db_url, chapter.id, chapter.heading, names)
 
 
 def _differ(outcome: DemoOutcome, student: str, words: str) -> None:

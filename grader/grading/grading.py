@@ -217,7 +217,7 @@ def write_down(run: Run, seen: Seen, outcome: Outcome, results: dict[str, Result
         notebook = finished_notebook(assignment, seen.prepared, outcome, results)
         points = run.ledger.write(student, submission.claimed, notebook)
         write_notebook(run.classroom, assignment, student, submission.claimed, notebook)
-        page = as_page(summary, assignment.chapter.title, str(about.get("language", "en")))
+        page = as_page(summary, assignment.chapter.heading, str(about.get("language", "en")))
         write_whole(folder / "feedback.html", page)
         write_whole(folder / "result.json", as_json(summary))
     except (EnvironmentProblem, OSError) as error:

@@ -149,6 +149,7 @@ def _manifest(course: Course, chapters: tuple[Chapter, ...], files: Mapping[str,
                 "id": chapter.id,
                 "title": chapter.title,
                 "points": chapter.points,
+                **({"bonus": True} if chapter.bonus else {}),
                 "hours": chapter.hours,
                 "notebook": notebook_place(chapter),
             }

@@ -125,7 +125,7 @@ def readme(course: Course, chapters: tuple[Chapter, ...], notes: str = "") -> st
 def _row(chapter: Chapter) -> str:
     place = f"chapters/{chapter.id}/{chapter.page.stem}.ipynb"
     hours = f"{chapter.hours:g}" if chapter.hours else "-"
-    return f"| {chapter.title} | {chapter.points:g} | {hours} | [{place}]({place}) |"
+    return f"| {chapter.heading} | {chapter.points:g} | {hours} | [{place}]({place}) |"
 
 
 def _python(requires: str) -> str:

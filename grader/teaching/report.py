@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,19 @@ from grader.teaching.gradebook import Scores, read_chapter, read_course
 
 @dataclass(frozen=True)
 class Column:
-    """One graded exercise."""
+    """One graded exercise, or one chapter.
+
+    Attributes:
+        label: its id.
+        name: for people.
+        max_points: what a right answer earns.
+        bonus: whether the points come on top, outside the maximum.
+    """
 
     label: str
     name: str
     max_points: float
+    bonus: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,8 @@ class ClassReport:
 
     @property
     def max_points(self) -> float:
-        """What a student can earn."""
-        return sum(column.max_points for column in self.columns)
+        """What a student can earn, without what comes on top."""
+        return sum(column.max_points for column in self.columns if not column.bonus)
 
     def mean(self, label: str) -> float:
         """The mean of one column over the students who have points in it."""
@@ -89,13 +97,14 @@ def chapter_report(db_url: str, chapter_id: str, title: str, names: Mapping[str,
     return _report(title, scores, names)
 
 
-def course_report(db_url: str, title: str, chapters: Mapping[str, str]) -> ClassReport:
+def course_report(db_url: str, title: str, chapters: Mapping[str, str], bonus: Collection[str] = ()) -> ClassReport:
     """One column for each chapter that has submissions.
 
     Args:
         db_url: the gradebook.
         title: the course's.
         chapters: titles by id, in order.
+        bonus: ids of chapters whose points come on top.
 
     Raises:
         UsageError: when the gradebook has no submission.
@@ -103,15 +112,15 @@ def course_report(db_url: str, title: str, chapters: Mapping[str, str]) -> Class
     scores = read_course(db_url, chapters)
     if not scores.entries:
         raise UsageError("the gradebook has no graded submission", "run `course grade CHAPTER`")
-    return _report(title, scores, chapters)
+    return _report(title, scores, chapters, bonus)
 
 
-def _report(title: str, scores: Scores, names: Mapping[str, str]) -> ClassReport:
+def _report(title: str, scores: Scores, names: Mapping[str, str], bonus: Collection[str] = ()) -> ClassReport:
     cells = scores.max_points
     order = [*(name for name in names if name in cells), *sorted(set(cells) - set(names))]
     return ClassReport(
         title,
-        tuple(Column(name, names.get(name, name), cells[name]) for name in order),
+        tuple(Column(name, names.get(name, name), cells[name], name in bonus) for name in order),
         tuple(Row(each.student, each.points, each.penalty, each.waiting) for each in scores.entries),
         scores.missing,
     )
@@ -127,7 +136,9 @@ def as_table(report: ClassReport) -> Any:
     for column in report.columns:
         short = column.name.split(" ")[0] if column.name[:1].isdigit() else column.label
         table.add_column(
-            f"{short}\nof {column.max_points:g}", footer=f"{report.mean(column.label):.2f}", justify="right"
+            f"{short}\n{'bonus' if column.bonus else 'of'} {column.max_points:g}",
+            footer=f"{report.mean(column.label):.2f}",
+            justify="right",
         )
     table.add_column(
         f"total\nof {report.max_points:g}", footer=f"{report.mean_total:.2f}", justify="right", style="bold"

@@ -116,7 +116,7 @@ def chapter_summary(course: Course, chapter: Chapter, classroom: Classroom, *, c
     from grader.teaching.report import chapter_report
 
     names = exercise_names(course, chapter)
-    report = chapter_report(classroom.db_url, chapter.id, chapter.title, names)
+    report = chapter_report(classroom.db_url, chapter.id, chapter.heading, names)
     results = read_results(classroom.root / "feedback", chapter.id, [row.student for row in report.rows])
     mistakes = load_mistakes(chapter.mistakes) if chapter.mistakes.is_file() else []
     found = summarise(report, chapter.id, results, mistakes)
@@ -139,7 +139,8 @@ def course_summary(course: Course, classroom: Classroom) -> Summary:
     from grader.teaching.report import course_report
 
     title = str(course.settings["course"]["title"])
-    report = course_report(classroom.db_url, title, {each.id: each.title for each in course.chapters})
+    names = {each.id: each.heading for each in course.chapters}
+    report = course_report(classroom.db_url, title, names, {each.id for each in course.chapters if each.bonus})
     return summarise(report, None, {}, [])
 
 

@@ -62,6 +62,13 @@ def test_a_chapter_sees_the_floor_and_what_earlier_chapters_built(root):
     assert len(course.library_files()) == 6
 
 
+def test_a_bonus_chapter_says_so_beside_its_points(root):
+    (root / "course.toml").write_text(TOML.replace("points = 3", "points = 3\nbonus = true"))
+    plain, bonus = load_course(root).chapters
+    assert (plain.bonus, plain.heading, plain.worth) == (False, "One", "2 points")
+    assert (bonus.bonus, bonus.heading, bonus.worth) == (True, "Two (bonus)", "3 bonus points")
+
+
 def test_large_data_goes_to_the_chapters_that_ask_for_it(root):
     (root / "lib" / "hand" / "data" / "weights").mkdir()
     for name in ("small.json", "large.bin", "other.bin"):
@@ -96,6 +103,7 @@ def test_an_unknown_chapter_is_answered_with_those_there_are(root):
     [
         (r"slug = .*", "slug = 'A b'", "course.slug"),
         (r"points = 2", "points = 0", "chapters.0.points"),
+        (r"points = 2", "points = 2\nbonus = 1", "chapters.0.bonus"),
         (r"id = \"02-two\"", 'id = "01-one"', "two chapters have the id '01-one'"),
         (r"id = \"02-two\"", 'id = "two"', "chapters.1.id"),
         (r"\[budget\]", "[budget]\nfiles = 3", "'files' was unexpected"),

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
 
+from grader.authoring.building import build
 from grader.book.leak import LeakError
 from grader.cli import cli
 from grader.course import Course, load_course
@@ -107,6 +108,18 @@ def test_the_readme_lists_the_chapters_and_has_the_classs_own_words(course: Cour
     assert "`tiny.ipynb`, `more.ipynb`" in page
     assert "torch" not in page, "this course has none"
     assert "Ask the person" in make_bundle(course, "02-more").files["README.md"].decode()
+
+
+def test_a_bonus_chapter_says_so_in_readme_manifest_and_notebook(root: Path) -> None:
+    settings = root / "course.toml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("hours = 2", "hours = 2\nbonus = true"))
+    load_course.cache_clear()
+    course = load_course(root)
+    build(course, course.chapters)
+    files = make_bundle(course, "02-more").files
+    assert "| More of the same (bonus) | 3 | 2 |" in files["README.md"].decode()
+    assert [row.get("bonus") for row in json.loads(files[MANIFEST])["chapters"]] == [None, True]
+    assert "3 bonus points" in files["chapters/02-more/more.ipynb"].decode()
 
 
 def test_the_readme_of_the_real_course_fits_a_terminal_and_a_graphics_card(repository: Path) -> None:

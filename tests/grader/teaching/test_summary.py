@@ -11,7 +11,7 @@ from rich.console import Console
 
 import grader.teaching
 from grader.teaching.exporting import as_json, write_json
-from grader.teaching.report import ClassReport, Column, Row, chapter_report
+from grader.teaching.report import ClassReport, Column, Row, as_csv, as_table, chapter_report, course_report
 from grader.teaching.results import Finished, read_results
 from grader.teaching.summary import Summary, Suspicion, summarise
 from grader.teaching.terminal import print_summary
@@ -169,6 +169,21 @@ def test_a_summary_of_the_course_reads_no_result(made: Imagined) -> None:
     assert checked(summary)["chapter"] is None
     assert summary.unplaced == ()
     assert "chapter" in printed(summary)
+
+
+def test_points_of_a_bonus_chapter_count_for_the_student_and_in_no_maximum(made: Imagined) -> None:
+    columns = (Column("01", "One", 20.0), Column("02", "Two (bonus)", 10.0, bonus=True))
+    report = ClassReport("Course", columns, (Row("amy", {"01": 19.0, "02": 8.0}), Row("bob", {"01": 20.0})))
+    assert (report.max_points, report.rows[0].total) == (20.0, 27.0)
+    assert as_csv(report).splitlines()[1:] == ["amy,19,8,27,20", "bob,20,,20,20"]
+    table = Console(file=io.StringIO(), width=160)
+    table.print(as_table(report))
+    assert "bonus 10" in " ".join(table.file.getvalue().split())
+    assert "Two (bonus)" in printed(summarise(report, None, {}, []))
+    # read from a gradebook, and where nothing but the bonus was handed in
+    read = course_report(made.classroom.db_url, "Course", {CHAPTER: "Imagined (bonus)"}, {CHAPTER})
+    assert read.max_points == 0 < read.mean_total
+    assert checked(summarise(read, None, {}, []))["scores"]["max_points"] == 0
 
 
 def test_a_terminal_shows_names_and_words_as_text(report_of: Any) -> None:
