@@ -13,7 +13,16 @@ import pytest
 import torch
 from byhand.bpe import BytePairTokenizer, train_bpe
 from byhand.decoding.filters import top_k_filter, top_p_filter
-from byhand.widgets import Widget, attention_map, beam_tree, merge_steps, rank_slider, sampling, speculative_steps
+from byhand.widgets import (
+    Widget,
+    attention_map,
+    beam_tree,
+    cluster_map,
+    merge_steps,
+    rank_slider,
+    sampling,
+    speculative_steps,
+)
 from playwright.sync_api import Browser, Locator, Page
 
 from .conftest import QuietHandler
@@ -64,6 +73,25 @@ def guesses() -> Widget:
     return speculative_steps(target, draft, torch.tensor([0, 1]), NAMES, 3, 14, rng)
 
 
+CHOSEN = [3, 14, 25]
+ASSIGN = np.random.default_rng(6).permutation(np.arange(30) % 4)
+KINDS = [f"kind {(number + (at % 5 == 0)) % 4}" for at, number in enumerate(ASSIGN)]
+
+
+def question(at: int) -> str:
+    return f"Question {at} asks about {'<b>' if at == 2 else 'a'} number, so what is it?"
+
+
+def question_vectors() -> np.ndarray:
+    rng = np.random.default_rng(7)
+    return rng.normal(0, 4, (4, 6))[ASSIGN] + rng.normal(size=(30, 6))
+
+
+def questions() -> Widget:
+    vectors = question_vectors()
+    return cluster_map([question(at) for at in range(30)], vectors, vectors[:, :2], ASSIGN, CHOSEN, KINDS)
+
+
 FIGURES: dict[str, Callable[[], Widget]] = {
     "attention-map": lambda: attention_map(TOKENS, random_weights(), start=(2, 3)),
     "merge-steps": lambda: merge_steps([" sailor", " über", "what"], train_bpe(RHYME, 300)[1]),
@@ -71,6 +99,7 @@ FIGURES: dict[str, Callable[[], Widget]] = {
     "sampling": lambda: sampling([f"t{at}" for at in range(40)], LOGITS, shown=10),
     "beam-tree": lambda: beam_tree(logp, NAMES, 4, eos=5, alpha=0.6),
     "speculative-steps": guesses,
+    "cluster-map": questions,
 }
 
 
@@ -313,3 +342,42 @@ def test_guesses_are_decided_one_by_one(figure: Open) -> None:
             )
         page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.textContent") == "Back"
+
+
+def test_a_cluster_is_walked_from_its_centre_outwards(figure: Open) -> None:
+    page, vectors = figure("cluster-map"), question_vectors()
+    assert page.locator("svg text").count() == 30
+    for number in range(4):
+        members = np.flatnonzero(np.equal(ASSIGN, number))
+        away = np.linalg.norm(vectors[members] - vectors[members].mean(0), axis=1)
+        members = members[np.argsort(away)].tolist()
+        page.locator("select").focus()
+        if number:
+            page.keyboard.press("ArrowDown")
+        most = max(sum(KINDS[at] == kind for at in members) for kind in set(KINDS))
+        assert said(page).startswith(f"Cluster {number + 1}: {len(members)} texts, {most} of the kind kind ")
+        mine = [at for at in members if at in CHOSEN]
+        for at in mine:
+            place = members.index(at) + 1
+            assert f"“{question(at)}” ({KINDS[at]}), place {place} from the centre" in said(page)
+        assert ("None was chosen." in said(page)) == (not mine)
+        assert page.locator("svg .inside text").all_text_contents() == [str(number + 1)] * len(members)
+        assert page.locator("svg .inside rect").count() == len(mine)
+        page.keyboard.press("Tab")
+        for rank, at in enumerate(members, start=1):
+            ending = ", the chosen one." if at in CHOSEN else "."
+            assert said(page).endswith(f" Place {rank}: “{question(at)}” ({KINDS[at]}){ending}")
+            assert page.locator("input").get_attribute("aria-valuetext") == f"place {rank} of {len(members)}"
+            page.keyboard.press("ArrowRight")
+        assert f" Place {len(members)}: " in said(page), "the last one is the end"
+
+
+def test_a_point_can_be_clicked(figure: Open) -> None:
+    page, state = figure("cluster-map"), questions().state
+    last = state["clusters"][2]["members"][-1]
+    page.locator("svg text").filter(has_text="3").last.click()
+    assert page.locator("select").input_value() == "2"
+    assert said(page).startswith("Cluster 3:")
+    page.locator("input").focus()
+    page.keyboard.press("End")
+    assert f"“{question(last)}”" in said(page)

@@ -9,7 +9,16 @@ import torch
 from byhand.bpe import BytePairTokenizer, train_bpe
 from byhand.decoding import beam_search
 from byhand.decoding.speculative import speculative_rounds
-from byhand.widgets import Widget, attention_map, beam_tree, merge_steps, rank_slider, sampling, speculative_steps
+from byhand.widgets import (
+    Widget,
+    attention_map,
+    beam_tree,
+    cluster_map,
+    merge_steps,
+    rank_slider,
+    sampling,
+    speculative_steps,
+)
 
 EVEN = np.full((2, 3, 4, 4), 0.25)
 
@@ -35,6 +44,9 @@ def guesses(seed: int) -> Widget:
     return speculative_steps(TARGET, DRAFT, torch.tensor([1, 2]), list("abcde"), 3, 11, rng)
 
 
+PLANE = np.array([[0.0, 0.0], [4.0, 1.0], [1.0, 0.5], [4.0, 2.0], [0.5, 0.0]])
+
+
 def state_in(html: str) -> dict:
     """What the script of a page will read."""
     return json.loads(re.search(r"^const state = (.*);$", html, re.MULTILINE)[1])
@@ -48,6 +60,7 @@ def figures() -> list[Widget]:
         sampling(["<script>", "b", "c"], np.array([0.0, 1.0, -np.inf])),
         beam_tree(after(TABLE), list("abcde"), 3, eos=0, alpha=1.0),
         guesses(0),
+        cluster_map(["a", "</script>", "c"], PLANE[:3], PLANE[:3], np.array([0, 1, 0]), [1]),
     ]
 
 
@@ -67,7 +80,7 @@ def test_no_token_ends_the_script_and_the_static_version_comes_before_it(number)
     assert html.count("<script") == html.count("</script") == 1
     assert html.endswith("</script>")
     assert html.index("<table>") < html.index("<script")
-    assert "http" not in html
+    assert "http" not in html.replace("http://www.w3.org/2000/svg", ""), "that one is a name, not an address"
     assert "import" not in html.split("<script")[1], "a figure stands alone"
 
 
@@ -183,6 +196,49 @@ def test_the_decisions_are_those_of_speculative_decoding():
     assert kinds == {"kept", "replaced", "bonus"}
 
 
+def test_a_guess_that_is_nearly_impossible_still_has_a_chance_above_zero_over_zero():
+    rare = torch.tensor([1e-7, 1.0], dtype=torch.float64)
+    never = torch.tensor([1e-12, 1.0], dtype=torch.float64)
+    draw = torch.multinomial
+    first_guess = [torch.tensor([0])]  # the rare token; what comes then is torch's
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            torch, "multinomial", lambda *given, **named: first_guess.pop() if first_guess else draw(*given, **named)
+        )
+        rng = torch.Generator().manual_seed(0)
+        figure = speculative_steps(
+            lambda ids: never.expand(len(ids), 2),
+            lambda ids: rare.expand(len(ids), 2),
+            torch.tensor([1]),
+            "ab",
+            1,
+            2,
+            rng,
+        )
+    first = figure.state["events"][0]
+    assert (first["guess"], first["kind"], first["token"]) == ("a", "replaced", "b")
+    assert (first["p"], first["q"]) == (1e-12, 1e-7)
+    assert "<td>&lt; 0.001</td>" in figure.static
+
+
+def test_a_cluster_is_read_from_its_centre_outwards_with_what_was_chosen_in_it():
+    vectors = np.array([[0.0, 0, 9], [5, 0, 0], [3, 0, 9], [6, 0, 0], [1.2, 0, 9]])
+    texts, kinds = ["far", "x" * 300, "other end", "y", "middle"], ["bus", "cake", "bus", "cake", "tram"]
+    figure = cluster_map(texts, vectors, PLANE, np.array([2, 0, 2, 0, 2]), [2, 2, 3], kinds)
+    assert figure.state["clusters"] == [{"number": 1, "members": [1, 3]}, {"number": 3, "members": [4, 0, 2]}]
+    assert figure.state["points"] == [[0, 0], [1000, 250], [250, 125], [1000, 500], [125, 0]], "one scale for both axes"
+    assert figure.state["chosen"] == [2, 3]
+    assert len(figure.state["texts"][1]) == 160
+    assert figure.state["texts"][1].endswith("x…")
+    assert "Cluster 3: 3 texts, chosen: “other end”." in figure.words
+    assert "<td>2 bus</td>" in figure.static
+
+
+def test_all_texts_at_one_point_are_a_map_too():
+    same = np.zeros((2, 2))
+    assert cluster_map(["a", "b"], same, same, np.array([0, 0]), []).state["points"] == [[0, 0], [0, 0]]
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -202,6 +258,9 @@ def test_the_decisions_are_those_of_speculative_decoding():
         (lambda: beam_tree(after(TABLE), list("abcde"), 0), "needs beams and steps"),
         (lambda: speculative_steps(TARGET, DRAFT, torch.tensor([1]), list("abcde"), 0, 3, None), "gamma=0, max_new=3"),
         (lambda: rank_slider(np.zeros((3, 3)), [1]), "pass a tuned minus an untuned one"),
+        (lambda: cluster_map(["a"], PLANE, PLANE, np.zeros(5, int), []), "one of each for every text.*'texts': 1"),
+        (lambda: cluster_map([], PLANE[:0], PLANE[:0], np.zeros(0, int), []), "one text at least"),
+        (lambda: cluster_map(["a"], PLANE[:1], PLANE[:1], np.array([0]), [1]), r"places 0 to 0, got \[1\]"),
     ],
 )
 def test_bad_input_is_refused_with_the_remedy(make, words):

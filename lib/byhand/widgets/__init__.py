@@ -3,6 +3,7 @@
 - `byhand.widgets.widget`: what every figure is, and how it gets into a page.
 - `byhand.widgets.parts`: attention, merges and updates, taken apart.
 - `byhand.widgets.writing`: how a model writes: sampling, beams, guesses.
+- `byhand.widgets.points`: clusters in a plane.
 
 Each figure is one ES module in anywidget's form beside these files, drawn from numbers that the page's own cells
 computed. Leaves out plots (matplotlib draws them) and anything that asks the kernel while it is used.
@@ -10,7 +11,17 @@ Belongs to no chapter.
 """
 
 from byhand.widgets.parts import attention_map, merge_steps, rank_slider
+from byhand.widgets.points import cluster_map
 from byhand.widgets.widget import Widget
 from byhand.widgets.writing import beam_tree, sampling, speculative_steps
 
-__all__ = ["Widget", "attention_map", "beam_tree", "merge_steps", "rank_slider", "sampling", "speculative_steps"]
+__all__ = [
+    "Widget",
+    "attention_map",
+    "beam_tree",
+    "cluster_map",
+    "merge_steps",
+    "rank_slider",
+    "sampling",
+    "speculative_steps",
+]
