@@ -17,6 +17,7 @@ from byhand.widgets import (
     Widget,
     attention_map,
     beam_tree,
+    cache_steps,
     cluster_map,
     merge_steps,
     rank_slider,
@@ -92,6 +93,14 @@ def questions() -> Widget:
     return cluster_map([question(at) for at in range(30)], vectors, vectors[:, :2], ASSIGN, CHOSEN, KINDS)
 
 
+CALLS: list[tuple[str, list[str] | int]] = [
+    ("prefill", ["once", "a", "man", "<b>"]),
+    ("decode", ["sat"]),
+    ("verify", ["and", "who", "."]),
+    ("cut", 6),
+    ("decode", ["and"]),
+]
+
 FIGURES: dict[str, Callable[[], Widget]] = {
     "attention-map": lambda: attention_map(TOKENS, random_weights(), start=(2, 3)),
     "merge-steps": lambda: merge_steps([" sailor", " über", "what"], train_bpe(RHYME, 300)[1]),
@@ -100,6 +109,7 @@ FIGURES: dict[str, Callable[[], Widget]] = {
     "beam-tree": lambda: beam_tree(logp, NAMES, 4, eos=5, alpha=0.6),
     "speculative-steps": guesses,
     "cluster-map": questions,
+    "cache-steps": lambda: cache_steps(CALLS, 3, 4, 8),
 }
 
 
@@ -381,3 +391,33 @@ def test_a_point_can_be_clicked(figure: Open) -> None:
     page.locator("input").focus()
     page.keyboard.press("End")
     assert f"“{question(last)}”" in said(page)
+
+
+def test_the_cache_fills_and_forgets_call_by_call(figure: Open) -> None:
+    page = figure("cache-steps")
+    boxes = [
+        ["new"] * 4,
+        ["read"] * 4 + ["new"],
+        ["read"] * 5 + ["new"] * 3,
+        ["kept"] * 6 + ["cut"] * 2,
+        ["read"] * 6 + ["new"],
+    ]
+    sums = [(4, 4), (5, 9), (8, 17), (8, 17), (9, 24)]
+    text = ["once", "a", "man", "<b>", "sat", "and", "who", "."]
+    page.keyboard.press("Tab")
+    for at, (name, fed) in enumerate(CALLS):
+        shown = [line.split("\n") for line in page.locator(".tokens li").all_inner_texts()]
+        assert [fate for _, fate in shown] == boxes[at]
+        assert [word for word, _ in shown] == (text if at < 4 else [*text[:6], "and"])[: len(shown)]
+        held = sum(fate != "cut" for fate in boxes[at])
+        assert said(page).startswith(f"Call {at + 1} of 5, {name}: ")
+        assert f"The cache holds {held} tokens: {held * 2 * 3 * 4 * 8 * 4:,} bytes." in said(page)
+        assert said(page).endswith(f"So far {sums[at][0]} computed; without a cache {sums[at][1]}.")
+        if isinstance(fed, int):
+            assert "nothing is computed, the last 2 tokens forgotten" in said(page)
+            assert numbers(page.locator("tr.chosen")) == [[name, "", "", str(held)]]
+        else:
+            assert numbers(page.locator("tr.chosen")) == [[name, str(len(fed)), str(held - len(fed)), str(held)]]
+        page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Back"
+    assert said(page).startswith("Call 4 of 5"), "the focus went to Back, and so did the last Enter"

@@ -9,10 +9,13 @@ import torch
 from byhand.bpe import BytePairTokenizer, train_bpe
 from byhand.decoding import beam_search
 from byhand.decoding.speculative import speculative_rounds
+from byhand.gpt import GPT, GPTConfig
+from byhand.inference import kv_step, truncate_cache
 from byhand.widgets import (
     Widget,
     attention_map,
     beam_tree,
+    cache_steps,
     cluster_map,
     merge_steps,
     rank_slider,
@@ -61,6 +64,7 @@ def figures() -> list[Widget]:
         beam_tree(after(TABLE), list("abcde"), 3, eos=0, alpha=1.0),
         guesses(0),
         cluster_map(["a", "</script>", "c"], PLANE[:3], PLANE[:3], np.array([0, 1, 0]), [1]),
+        cache_steps([("prefill", ["<script>", "b"]), ("verify", [" c", "d"]), ("cut", 3)], 2, 3, 4),
     ]
 
 
@@ -239,6 +243,27 @@ def test_all_texts_at_one_point_are_a_map_too():
     assert cluster_map(["a", "b"], same, same, np.array([0, 0]), []).state["points"] == [[0, 0], [0, 0]]
 
 
+def test_the_cache_holds_the_bytes_that_a_models_cache_holds_after_every_call():
+    gpt = GPT(GPTConfig.tiny(), torch.Generator().manual_seed(0))
+    config, cache, calls, held = gpt.config, {}, [], []
+    for what in ([3, 1, 4, 1], [5], [9, 2, 6], 6, [5, 3], 0, [5]):
+        if isinstance(what, int):
+            cache = truncate_cache(cache, what)
+            calls.append(("cut", what))
+        else:
+            kv_step(torch.tensor(what), cache, gpt)
+            calls.append(("feed", [str(token) for token in what]))
+        held.append(sum(layer.nbytes for part in ("keys", "values") for layer in cache.get(part, [])))
+    figure = cache_steps(calls, config.n_layers, config.n_heads, config.d_model // config.n_heads)
+    after = [step["past"] + len(step["new"]) for step in figure.state["steps"]]
+    assert [figure.state["token"] * length for length in after] == held
+    assert [step["past"] for step in figure.state["steps"]] == [0, 4, 5, 6, 6, 0, 0]
+    assert [step["lost"] for step in figure.state["steps"]][3] == ["2", "6"]
+    assert figure.state["steps"][-1]["computed"] == 4 + 1 + 3 + 2 + 1
+    assert figure.state["steps"][-1]["uncached"] == 4 + 5 + 8 + 8 + 1
+    assert f"<td>{held[2]:,}</td>" in figure.static
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -258,6 +283,10 @@ def test_all_texts_at_one_point_are_a_map_too():
         (lambda: beam_tree(after(TABLE), list("abcde"), 0), "needs beams and steps"),
         (lambda: speculative_steps(TARGET, DRAFT, torch.tensor([1]), list("abcde"), 0, 3, None), "gamma=0, max_new=3"),
         (lambda: rank_slider(np.zeros((3, 3)), [1]), "pass a tuned minus an untuned one"),
+        (lambda: cache_steps([], 1, 1, 1), "note each call of the model with the tokens"),
+        (lambda: cache_steps([("prefill", [])], 1, 1, 1), "'prefill' feeds no token"),
+        (lambda: cache_steps([("prefill", ["a"]), ("cut", 2)], 1, 1, 1), "keeps 2 tokens, but the cache holds 1"),
+        (lambda: cache_steps([("prefill", ["a"])], 1, 0, 1), "'n_heads': 0"),
         (lambda: cluster_map(["a"], PLANE, PLANE, np.zeros(5, int), []), "one of each for every text.*'texts': 1"),
         (lambda: cluster_map([], PLANE[:0], PLANE[:0], np.zeros(0, int), []), "one text at least"),
         (lambda: cluster_map(["a"], PLANE[:1], PLANE[:1], np.array([0]), [1]), r"places 0 to 0, got \[1\]"),

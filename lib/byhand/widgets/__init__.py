@@ -3,6 +3,7 @@
 - `byhand.widgets.widget`: what every figure is, and how it gets into a page.
 - `byhand.widgets.parts`: attention, merges and updates, taken apart.
 - `byhand.widgets.writing`: how a model writes: sampling, beams, guesses.
+- `byhand.widgets.cache`: keys and values that are kept, call by call.
 - `byhand.widgets.points`: clusters in a plane.
 
 Each figure is one ES module in anywidget's form beside these files, drawn from numbers that the page's own cells
@@ -10,6 +11,7 @@ computed. Leaves out plots (matplotlib draws them) and anything that asks the ke
 Belongs to no chapter.
 """
 
+from byhand.widgets.cache import cache_steps
 from byhand.widgets.parts import attention_map, merge_steps, rank_slider
 from byhand.widgets.points import cluster_map
 from byhand.widgets.widget import Widget
@@ -19,6 +21,7 @@ __all__ = [
     "Widget",
     "attention_map",
     "beam_tree",
+    "cache_steps",
     "cluster_map",
     "merge_steps",
     "rank_slider",
