@@ -1,5 +1,6 @@
 """Interactive figures: worked by keyboard, compared with what Python computes, read aloud, and there without script."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,7 +20,9 @@ from byhand.widgets import (
     beam_tree,
     cache_steps,
     cluster_map,
+    loss_scaling,
     merge_steps,
+    quantization_grid,
     rank_slider,
     sampling,
     speculative_steps,
@@ -93,6 +96,11 @@ def questions() -> Widget:
     return cluster_map([question(at) for at in range(30)], vectors, vectors[:, :2], ASSIGN, CHOSEN, KINDS)
 
 
+WEIGHT = np.random.default_rng(9).normal(0, 0.1, (6, 80))
+WEIGHT[2, 50] = 3.0
+GRADIENT = np.random.default_rng(10).lognormal(-14, 5, 2000)
+
+
 CALLS: list[tuple[str, list[str] | int]] = [
     ("prefill", ["once", "a", "man", "<b>"]),
     ("decode", ["sat"]),
@@ -109,6 +117,8 @@ FIGURES: dict[str, Callable[[], Widget]] = {
     "beam-tree": lambda: beam_tree(logp, NAMES, 4, eos=5, alpha=0.6),
     "speculative-steps": guesses,
     "cluster-map": questions,
+    "quantization-grid": lambda: quantization_grid(WEIGHT, 16, shown=48),
+    "loss-scaling": lambda: loss_scaling(GRADIENT, largest=18),
     "cache-steps": lambda: cache_steps(CALLS, 3, 4, 8),
 }
 
@@ -391,6 +401,91 @@ def test_a_point_can_be_clicked(figure: Open) -> None:
     page.locator("input").focus()
     page.keyboard.press("End")
     assert f"“{question(last)}”" in said(page)
+
+
+def rounded(weight: np.ndarray, bits: int, width: int) -> np.ndarray:
+    """Each run of `width` weights on an even grid of its own."""
+    runs = weight.reshape(-1, width)
+    low, high = runs.min(1, keepdims=True), runs.max(1, keepdims=True)
+    step = (high - low) / (2**bits - 1)
+    return (np.round((runs - low) / step) * step + low).reshape(weight.shape)
+
+
+def percent(back: np.ndarray, weight: np.ndarray) -> float:
+    return float(100 * np.sqrt(((back - weight) ** 2).mean() / (weight**2).mean()))
+
+
+def said_before(page: Page, *words: str) -> list[float]:
+    """The numbers in percent that stand before these words."""
+    return [float(found[1]) if (found := re.search(rf"([\d.e-]+) % {each}", said(page))) else 0.0 for each in words]
+
+
+def test_a_grid_shows_its_levels_and_says_its_error(figure: Open) -> None:
+    page = figure("quantization-grid")
+    state = quantization_grid(WEIGHT, 16, shown=48).state
+    other = int(state["rows"][1]["name"])
+    for which, (name, width) in enumerate([("the whole matrix", 480), ("each row", 80), ("each group of 16", 16)]):
+        page.reload()
+        page.keyboard.press("Tab")
+        for _ in range(which):
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Home")
+        for bits in range(2, 9):
+            back = rounded(WEIGHT, bits, width)
+            assert said(page).startswith(f"{bits} bits, a grid for {name}: {2**bits} levels, ")
+            wanted = [percent(back[2], WEIGHT[2]), percent(back, WEIGHT)]
+            assert said_before(page, "in this row", "in the matrix") == pytest.approx(wanted, rel=0.006)
+            assert said(page).endswith(f"A weight takes {bits + 32 / width:.2f} bits with its grid.")
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("Home")
+        assert page.locator("circle").count() == 48
+        # the strokes lead to where rounding leads, from the row's own top to its own bottom
+        page.keyboard.press("Tab")
+        page.keyboard.press("ArrowDown")
+        strokes = page.locator("path.misses").get_attribute("d") or ""
+        ends = [float(stroke.split("V")[1]) for stroke in strokes.split("M")[1:]]
+        window = np.array(state["rows"][1]["values"]) * state["rows"][1]["unit"] / 1000
+        first = int(np.argmax([np.allclose(WEIGHT[other, at : at + 48], window, atol=1e-3) for at in range(33)]))
+        row = WEIGHT[other, first : first + 48]
+        heights = 460 * (row.max() - rounded(WEIGHT, 2, width)[other, first : first + 48]) / (row.max() - row.min())
+        assert np.abs(np.array(ends) - heights).max() < 2
+
+
+def test_fewer_levels_are_drawn_where_the_outlier_is_not(figure: Open) -> None:
+    page = figure("quantization-grid")
+
+    def levels() -> int:
+        return (page.locator("path.levels").get_attribute("d") or "").count("M")
+
+    assert levels() > 12
+    page.locator("select").nth(1).select_option("1")
+    assert 1 <= levels() <= 4, "one grid for all is stretched by the outlier"
+    page.locator("select").first.select_option("1")
+    assert 8 <= levels() <= 16
+    page.locator("select").first.select_option("2")
+    assert levels() == 48, "three groups of the row, each with all its levels"
+
+
+def test_a_scaled_loss_moves_the_gradient_through_the_zones(figure: Open) -> None:
+    page = figure("loss-scaling")
+    page.keyboard.press("Tab")
+    for power in range(19):
+        with np.errstate(over="ignore"):
+            held = (GRADIENT * 2.0**power).astype(np.float16)
+        poor = (held > 0) & (held < 2.0**-14)
+        wanted = [100 * float(part.mean()) for part in (held == 0, poor, np.isinf(held))]
+        assert said(page).startswith(f"Loss times 2^{power} = {2**power:,}: ")
+        found = said_before(page, "of the numbers become zero", "are subnormal", "become infinite")
+        assert found == pytest.approx(wanted, rel=0.006)
+        assert ("none becomes infinite" in said(page)) == (wanted[2] == 0)
+        assert page.locator("input").get_attribute("aria-valuetext") == f"2 to the power of {power}"
+        exponents = np.floor(np.log2(GRADIENT)) + power
+        for zone, low, high in (("zero", -99, -25), ("subnormal", -25, -14), ("normal", -14, 16), ("infinite", 16, 99)):
+            bars = page.locator(f"rect.{zone}")
+            drawn = sum(float(bar.get_attribute("height") or 0) > 0 for bar in bars.all())
+            assert drawn == len(np.unique(exponents[(exponents >= low) & (exponents < high)]))
+        page.keyboard.press("ArrowRight")
 
 
 def test_the_cache_fills_and_forgets_call_by_call(figure: Open) -> None:

@@ -11,13 +11,16 @@ from byhand.decoding import beam_search
 from byhand.decoding.speculative import speculative_rounds
 from byhand.gpt import GPT, GPTConfig
 from byhand.inference import kv_step, truncate_cache
+from byhand.quantization import dequantize, quantize_affine, quantize_groups
 from byhand.widgets import (
     Widget,
     attention_map,
     beam_tree,
     cache_steps,
     cluster_map,
+    loss_scaling,
     merge_steps,
+    quantization_grid,
     rank_slider,
     sampling,
     speculative_steps,
@@ -65,6 +68,8 @@ def figures() -> list[Widget]:
         guesses(0),
         cluster_map(["a", "</script>", "c"], PLANE[:3], PLANE[:3], np.array([0, 1, 0]), [1]),
         cache_steps([("prefill", ["<script>", "b"]), ("verify", [" c", "d"]), ("cut", 3)], 2, 3, 4),
+        quantization_grid(np.random.default_rng(4).normal(size=(3, 70)), 16, shown=32),
+        loss_scaling(np.random.default_rng(5).lognormal(-18, 4, 300)),
     ]
 
 
@@ -264,6 +269,80 @@ def test_the_cache_holds_the_bytes_that_a_models_cache_holds_after_every_call():
     assert f"<td>{held[2]:,}</td>" in figure.static
 
 
+def weights_with_an_outlier() -> np.ndarray:
+    weight = np.random.default_rng(9).normal(0, 0.1, (5, 77))
+    weight[3, 40] = 4.0
+    weight[1] = 0.25  # a row without a range
+    return weight
+
+
+def test_errors_of_grids_are_those_of_the_library():
+    weight = weights_with_an_outlier()
+    tensor = torch.from_numpy(weight)
+    state = quantization_grid(weight, group_size=16).state
+    for at, bits in enumerate(state["bits"]):
+        whole = dequantize(*quantize_affine(tensor.reshape(1, -1), bits)).reshape(5, 77)
+        for grid, back in zip(
+            state["grids"],
+            [whole, dequantize(*quantize_affine(tensor, bits)), dequantize(*quantize_groups(tensor, bits, 16), 16)],
+            strict=True,
+        ):
+            error = 100 * ((back - tensor).pow(2).mean() / tensor.pow(2).mean()).sqrt()
+            assert grid["errors"][at] == pytest.approx(float(error), rel=0.006)
+            for row, found in zip((3, None), grid["rows"], strict=False):
+                if row is not None:
+                    error = 100 * ((back - tensor)[row].pow(2).mean() / tensor[row].pow(2).mean()).sqrt()
+                    assert found["errors"][at] == pytest.approx(float(error), rel=0.006)
+        assert state["grids"][2]["takes"][at] == pytest.approx(bits + 32 * 5 / 77, abs=0.006), "five groups, one short"
+        assert state["grids"][0]["takes"][at] == pytest.approx(bits + 32 / 385, abs=0.006)
+
+
+def test_a_row_is_drawn_around_its_largest_weight_with_the_grids_that_lie_there():
+    weight = weights_with_an_outlier()
+    state = quantization_grid(weight, group_size=16, rows=(3, 0), shown=32).state
+    row = state["rows"][0]
+    assert row["name"] == "3 (largest weight)"
+    assert state["rows"][1]["name"] == "0"
+    assert row["values"] == np.rint(1000 * weight[3, 16:48] / 4).astype(int).tolist()
+    spans = [grid["rows"][0]["spans"] for grid in state["grids"]]
+    assert spans[0] == [[0, 32, round(250 * weight.min(), 2), 1000.0]]
+    assert spans[1] == [[0, 32, round(250 * weight[3].min(), 2), 1000.0]]
+    assert [[first, last] for first, last, _, _ in spans[2]] == [[0, 16], [16, 32]]
+    assert spans[2][0][3] == round(250 * weight[3, 16:32].max(), 2)
+    codes = np.rint(3 * (weight[3] - weight[3].min()) / np.ptp(weight[3]))
+    assert state["grids"][1]["rows"][0]["used"][0] == len(np.unique(codes)) == 2, "the outlier, and all others"
+
+
+def test_a_short_row_is_drawn_whole():
+    state = quantization_grid(np.array([[0.0, 1.0, 2.0]]), group_size=2).state
+    assert [len(row["values"]) for row in state["rows"]] == [3]
+    assert state["grids"][2]["rows"][0]["spans"] == [[0, 2, 0.0, 500.0], [2, 3, 1000.0, 1000.0]]
+
+
+def test_fp16_loses_what_numpys_fp16_loses():
+    rng = np.random.default_rng(6)
+    edges = np.array([2.0**-25, 2.0**-14 - 2.0**-25, 2.0**-14, 65519.99, 65520.0, 65504.0, 0.0, 0.0])
+    gradient = np.concatenate(
+        [edges, np.nextafter(edges, np.inf), rng.lognormal(-15, 6, 500), -rng.lognormal(3, 6, 50)]
+    )
+    state = loss_scaling(gradient, largest=20).state
+    given = np.abs(gradient[gradient != 0])
+    assert (state["total"], state["zeros"]) == (len(given), 2)
+    for power, found in enumerate(state["scales"]):
+        with np.errstate(over="ignore"):
+            held = (given * 2.0**power).astype(np.float16)
+        poor = (held > 0) & (held < np.finfo(np.float16).tiny)
+        wanted = [(held == 0).sum(), poor.sum(), np.isinf(held).sum()]
+        assert [round(share * len(given) / 100) for share in found] == wanted
+    assert state["fits"] is None
+    small = gradient[np.abs(gradient) < 1]
+    fits = loss_scaling(small, 20).state["fits"]
+    assert np.abs(small).max() * 2.0**fits < 65520 <= np.abs(small).max() * 2.0 ** (fits + 1)
+    assert sum(state["shares"]) == pytest.approx(100, abs=1)
+    small = loss_scaling(np.array([2.0**-30, 1.5 * 2.0**-30, 2.0**-28])).state
+    assert (small["first"], small["shares"]) == (-30, [66.7, 0.0, 33.3])
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -283,6 +362,13 @@ def test_the_cache_holds_the_bytes_that_a_models_cache_holds_after_every_call():
         (lambda: beam_tree(after(TABLE), list("abcde"), 0), "needs beams and steps"),
         (lambda: speculative_steps(TARGET, DRAFT, torch.tensor([1]), list("abcde"), 0, 3, None), "gamma=0, max_new=3"),
         (lambda: rank_slider(np.zeros((3, 3)), [1]), "pass a tuned minus an untuned one"),
+        (lambda: quantization_grid(np.zeros((2, 2))), "pass the matrix of a trained layer"),
+        (lambda: quantization_grid(np.array([[1.0, np.nan]])), "must be finite"),
+        (lambda: quantization_grid(np.eye(3), 0), "group_size is 0"),
+        (lambda: quantization_grid(np.eye(3), rows=(3,)), r"rows=\(3,\) must name rows of 0 to 2"),
+        (lambda: loss_scaling(np.zeros(3)), "compute it in float32"),
+        (lambda: loss_scaling(np.array([1.0, np.inf])), "must be finite"),
+        (lambda: loss_scaling(np.ones(3), -1), "largest is -1"),
         (lambda: cache_steps([], 1, 1, 1), "note each call of the model with the tokens"),
         (lambda: cache_steps([("prefill", [])], 1, 1, 1), "'prefill' feeds no token"),
         (lambda: cache_steps([("prefill", ["a"]), ("cut", 2)], 1, 1, 1), "keeps 2 tokens, but the cache holds 1"),

@@ -4,6 +4,7 @@
 - `byhand.widgets.parts`: attention, merges and updates, taken apart.
 - `byhand.widgets.writing`: how a model writes: sampling, beams, guesses.
 - `byhand.widgets.cache`: keys and values that are kept, call by call.
+- `byhand.widgets.formats`: weights and gradients in few bits.
 - `byhand.widgets.points`: clusters in a plane.
 
 Each figure is one ES module in anywidget's form beside these files, drawn from numbers that the page's own cells
@@ -12,6 +13,7 @@ Belongs to no chapter.
 """
 
 from byhand.widgets.cache import cache_steps
+from byhand.widgets.formats import loss_scaling, quantization_grid
 from byhand.widgets.parts import attention_map, merge_steps, rank_slider
 from byhand.widgets.points import cluster_map
 from byhand.widgets.widget import Widget
@@ -23,7 +25,9 @@ __all__ = [
     "beam_tree",
     "cache_steps",
     "cluster_map",
+    "loss_scaling",
     "merge_steps",
+    "quantization_grid",
     "rank_slider",
     "sampling",
     "speculative_steps",

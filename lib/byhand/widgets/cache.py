@@ -41,7 +41,8 @@ def cache_steps(
     token = 2 * n_layers * n_heads * head_dim * bytes_per_number
     held: list[str] = []
     steps: list[dict[str, Any]] = []
-    rows, spoken, computed, uncached = [], [], 0, 0
+    rows: list[list[object]] = []
+    spoken, computed, uncached = [], 0, 0
     for name, fed in calls:
         if isinstance(fed, int):
             if not 0 <= fed <= len(held):
