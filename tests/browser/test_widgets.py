@@ -25,6 +25,7 @@ from byhand.widgets import (
     quantization_grid,
     rank_slider,
     sampling,
+    scaling_fit,
     speculative_steps,
 )
 from playwright.sync_api import Browser, Locator, Page
@@ -101,6 +102,16 @@ WEIGHT[2, 50] = 3.0
 GRADIENT = np.random.default_rng(10).lognormal(-14, 5, 2000)
 
 
+SIZES = np.array([1e3, 1e3, 4e3, 2e4, 1e5, 6e5])
+LOSSES = (1.5 + 20 / SIZES**0.4) * np.array([1.01, 0.98, 1.0, 1.02, 0.99, 1.03])
+LAWS = {4: (1.2, 12.5, 0.31), 5: (1.52, 20.5, 0.402), 6: (1.6, 22.25, 0.45)}
+
+
+def law_of(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float, float]:
+    """No fit: numbers that can be told apart."""
+    return LAWS[len(sizes)]
+
+
 CALLS: list[tuple[str, list[str] | int]] = [
     ("prefill", ["once", "a", "man", "<b>"]),
     ("decode", ["sat"]),
@@ -118,6 +129,7 @@ FIGURES: dict[str, Callable[[], Widget]] = {
     "speculative-steps": guesses,
     "cluster-map": questions,
     "quantization-grid": lambda: quantization_grid(WEIGHT, 16, shown=48),
+    "scaling-fit": lambda: scaling_fit(SIZES, LOSSES, law_of, fewest=3),
     "loss-scaling": lambda: loss_scaling(GRADIENT, largest=18),
     "cache-steps": lambda: cache_steps(CALLS, 3, 4, 8),
 }
@@ -486,6 +498,56 @@ def test_a_scaled_loss_moves_the_gradient_through_the_zones(figure: Open) -> Non
             drawn = sum(float(bar.get_attribute("height") or 0) > 0 for bar in bars.all())
             assert drawn == len(np.unique(exponents[(exponents >= low) & (exponents < high)]))
         page.keyboard.press("ArrowRight")
+
+
+def test_a_law_is_fitted_to_some_sizes_and_then_turned_by_hand(figure: Open) -> None:
+    page = figure("scaling-fit")
+
+    def check(floor: float, factor: float, exponent: float, used: int) -> None:
+        says = floor + factor / SIZES**exponent
+        inside = np.less_equal(SIZES, np.unique(SIZES)[used - 1])
+        parts = [
+            float(each.replace("−", "-"))
+            for each in re.findall(r"(?:E|A|alpha|says|measured) (−?[\d.]+\d)", said(page))
+        ]
+        wanted = [floor, factor, exponent, says[-1], LOSSES[-1]]
+        assert parts == pytest.approx(wanted, rel=0.006, abs=0.006)
+        residual = 100 * float(np.sqrt(((says / LOSSES - 1)[inside] ** 2).mean()))
+        assert f"off by {residual:.1f} %. Of the largest" in said(page)
+        gap = 100 * float(says[-1] / LOSSES[-1] - 1)
+        assert said_before(page, f"too {'high' if gap > 0 else 'low'}")[0] == pytest.approx(abs(gap), abs=0.06)
+        off = [float(row[2].replace("−", "-").split()[0]) for row in numbers(page.locator("tr:has(th[scope=row])"))]
+        assert off == pytest.approx((100 * (says / LOSSES - 1)).tolist(), abs=0.06)
+        assert page.locator("circle").count() == inside.sum()
+        assert page.locator("svg rect").count() == 6 - inside.sum()
+
+    page.keyboard.press("Tab")
+    for used in (3, 4, 5):
+        assert said(page).startswith(f"Fitted to {used} of 5 sizes: ")
+        check(*LAWS[used + 1], used)
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Home")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert said(page).startswith("Set by hand: ")
+    check(1.21, 12.5, 0.31, 3)
+    page.keyboard.press("Tab")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    factor = 12.5 * 10**0.05
+    check(1.21, factor, 0.31, 3)
+    page.keyboard.press("Tab")
+    before = page.locator("svg path").get_attribute("d") or ""
+    for _ in range(9):
+        page.keyboard.press("ArrowRight")
+    middle = np.exp(np.log(np.unique(SIZES)).mean())
+    after = 10 ** (np.log10(factor) + 0.09 * np.log10(middle))
+    check(1.21, after, 0.4, 3)
+    assert page.locator("svg path").get_attribute("d") != before
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert said(page).startswith("Fitted to 3 of 5 sizes: ")
+    check(*LAWS[4], 3)
 
 
 def test_the_cache_fills_and_forgets_call_by_call(figure: Open) -> None:

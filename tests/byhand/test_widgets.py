@@ -12,6 +12,7 @@ from byhand.decoding.speculative import speculative_rounds
 from byhand.gpt import GPT, GPTConfig
 from byhand.inference import kv_step, truncate_cache
 from byhand.quantization import dequantize, quantize_affine, quantize_groups
+from byhand.scaling import ScalingFit
 from byhand.widgets import (
     Widget,
     attention_map,
@@ -23,8 +24,14 @@ from byhand.widgets import (
     quantization_grid,
     rank_slider,
     sampling,
+    scaling_fit,
     speculative_steps,
 )
+
+
+def ruler(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float, float]:
+    return 0.0, 1.0, 0.5
+
 
 EVEN = np.full((2, 3, 4, 4), 0.25)
 
@@ -70,6 +77,9 @@ def figures() -> list[Widget]:
         cache_steps([("prefill", ["<script>", "b"]), ("verify", [" c", "d"]), ("cut", 3)], 2, 3, 4),
         quantization_grid(np.random.default_rng(4).normal(size=(3, 70)), 16, shown=32),
         loss_scaling(np.random.default_rng(5).lognormal(-18, 4, 300)),
+        scaling_fit(
+            np.geomspace(1e3, 1e6, 6), 1.5 + 20 / np.geomspace(1e3, 1e6, 6) ** 0.4, lambda n, loss: (1, 2, 0.1)
+        ),
     ]
 
 
@@ -343,6 +353,31 @@ def test_fp16_loses_what_numpys_fp16_loses():
     assert (small["first"], small["shares"]) == (-30, [66.7, 0.0, 33.3])
 
 
+def test_a_law_is_fitted_to_the_smallest_sizes_and_held_against_the_largest():
+    law = ScalingFit(E=1.5, A=20.0, alpha=0.4)
+    sizes = np.array([1e6, 1e3, 1e4, 1e4, 1e5, 1e3, 1e7])  # in no order, two sizes twice
+    losses = law.predict(sizes)
+    losses[0] *= 1.1
+    asked = []
+
+    def fit(n: np.ndarray, loss: np.ndarray) -> tuple[float, float, float]:
+        asked.append((n.tolist(), loss.tolist()))
+        n[:] = loss[:] = 0  # what a fit does to its arrays is its own matter
+        return 1.5, 20.0, 0.4
+
+    figure = scaling_fit(sizes, losses, fit, fewest=3)
+    assert [n for n, _ in asked] == [
+        [1e3, 1e3, 1e4, 1e4, 1e5],
+        [1e3, 1e3, 1e4, 1e4, 1e5, 1e6],
+        [1e3, 1e3, 1e4, 1e4, 1e5, 1e6, 1e7],
+    ]
+    assert asked[1][1] == pytest.approx([*law.predict([1e3, 1e3, 1e4, 1e4, 1e5]), 1.1 * float(law.predict([1e6])[0])])
+    assert [fit["used"] for fit in figure.state["fits"]] == [3, 4, 5]
+    assert figure.state["runs"][-1] == [1e7, round(float(law.predict([1e7])[0]), 4)]
+    assert figure.words.endswith("Measured: 1.53.")
+    assert sizes[0] == 1e6
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -369,6 +404,11 @@ def test_fp16_loses_what_numpys_fp16_loses():
         (lambda: loss_scaling(np.zeros(3)), "compute it in float32"),
         (lambda: loss_scaling(np.array([1.0, np.inf])), "must be finite"),
         (lambda: loss_scaling(np.ones(3), -1), "largest is -1"),
+        (lambda: scaling_fit(np.ones(3), np.ones(2), ruler), r"got shapes \(3,\) and \(2,\)"),
+        (lambda: scaling_fit(np.array([1.0, 2.0]), np.array([1.0, 0.0]), ruler), "all above 0"),
+        (lambda: scaling_fit(np.arange(1.0, 4), np.ones(3), ruler), "needs 4 sizes and a forecast one more.* have 3"),
+        (lambda: scaling_fit(np.arange(1.0, 6), np.ones(5), lambda n, loss: (1, np.nan, 0)), "it should be E, A and"),
+        (lambda: scaling_fit(np.arange(1.0, 6), np.ones(5), lambda n, loss: (1, 1)), "the fit of 4 sizes gave"),
         (lambda: cache_steps([], 1, 1, 1), "note each call of the model with the tokens"),
         (lambda: cache_steps([("prefill", [])], 1, 1, 1), "'prefill' feeds no token"),
         (lambda: cache_steps([("prefill", ["a"]), ("cut", 2)], 1, 1, 1), "keeps 2 tokens, but the cache holds 1"),

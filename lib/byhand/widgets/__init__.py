@@ -5,7 +5,7 @@
 - `byhand.widgets.writing`: how a model writes: sampling, beams, guesses.
 - `byhand.widgets.cache`: keys and values that are kept, call by call.
 - `byhand.widgets.formats`: weights and gradients in few bits.
-- `byhand.widgets.points`: clusters in a plane.
+- `byhand.widgets.points`: clusters in a plane, losses and their law.
 
 Each figure is one ES module in anywidget's form beside these files, drawn from numbers that the page's own cells
 computed. Leaves out plots (matplotlib draws them) and anything that asks the kernel while it is used.
@@ -15,7 +15,7 @@ Belongs to no chapter.
 from byhand.widgets.cache import cache_steps
 from byhand.widgets.formats import loss_scaling, quantization_grid
 from byhand.widgets.parts import attention_map, merge_steps, rank_slider
-from byhand.widgets.points import cluster_map
+from byhand.widgets.points import cluster_map, scaling_fit
 from byhand.widgets.widget import Widget
 from byhand.widgets.writing import beam_tree, sampling, speculative_steps
 
@@ -30,5 +30,6 @@ __all__ = [
     "quantization_grid",
     "rank_slider",
     "sampling",
+    "scaling_fit",
     "speculative_steps",
 ]

@@ -5,7 +5,7 @@ Belongs to no chapter.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -77,4 +77,69 @@ def cluster_map(
         },
         table(f"{len(texts)} texts in {len(clusters)} clusters", head, rows),
         f"{len(texts)} texts in {len(clusters)} clusters. {' '.join(spoken)}",
+    )
+
+
+def scaling_fit(
+    sizes: Float[np.ndarray, " runs"],
+    losses: Float[np.ndarray, " as_many"],
+    fit: Callable[[np.ndarray, np.ndarray], tuple[float, float, float]],
+    fewest: int = 4,
+) -> Widget:
+    """Measured losses and the law E + A / N^alpha, fitted to the smallest sizes only and held against the largest.
+
+    Args:
+        sizes: N of each run, in parameters.
+        losses: of the same runs.
+        fit: gives E, A and alpha of some of the runs; called for the `fewest` smallest sizes, then for one more, up
+            to all.
+        fewest: sizes that a fit needs.
+
+    Raises:
+        ValueError: when the lengths differ, a value is not positive, there are too few sizes, or a fit fails.
+
+    >>> sizes = np.array([1.0, 4.0, 16.0])
+    >>> scaling_fit(sizes, 1 + 2 / sizes**0.5, lambda n, loss: (1.0, 2.0, 0.5), fewest=2)
+    3 sizes from 1 to 16. Fitted to the 2 smallest, the law says 1.5 of the largest; to all 3, 1.5. Measured: 1.5.
+    """
+    sizes, losses = np.asarray(sizes, float), np.asarray(losses, float)
+    if sizes.shape != losses.shape or not (np.isfinite(sizes) & np.isfinite(losses) & (sizes > 0) & (losses > 0)).all():
+        raise ValueError(f"one size and one loss of each run, all above 0; got shapes {sizes.shape} and {losses.shape}")
+    order = np.argsort(sizes, kind="stable")
+    sizes, losses = sizes[order], losses[order]
+    different = np.unique(sizes)
+    if not 1 <= fewest <= len(different) or len(different) < 2:
+        raise ValueError(f"a fit needs {fewest} sizes and a forecast one more, but the runs have {len(different)}")
+    measured = float(losses[sizes == different[-1]].mean())
+    fits: list[dict[str, float]] = []
+    rows: list[list[str]] = []
+    spoken: list[str] = []
+    for count in range(fewest, len(different) + 1):
+        used = sizes <= different[count - 1]
+        law = [float(part) for part in fit(sizes[used].copy(), losses[used].copy())]
+        if len(law) != 3 or not np.isfinite(law).all() or law[1] <= 0:
+            raise ValueError(f"the fit of {count} sizes gave {law}: it should be E, A and alpha, finite and A above 0")
+        floor, factor, exponent = round(law[0], 4), float(f"{law[1]:.6g}"), float(f"{law[2]:.6g}")
+        fits.append({"used": count, "E": floor, "A": factor, "alpha": exponent})
+        said = floor + factor / different[-1] ** exponent
+        numbers = [f"{floor:.3g}", f"{factor:.3g}", f"{exponent:.3g}", f"{said:.3g}", f"{measured:.3g}"]
+        rows.append([f"{count} of {len(different)}", *numbers])
+        which = f"all {count}" if count == len(different) else f"the {count} smallest"
+        spoken.append(
+            f"to {which}, {said:.3g}" if spoken else f"Fitted to {which}, the law says {said:.3g} of the largest"
+        )
+    return Widget(
+        "scaling-fit",
+        {
+            "runs": [[float(size), round(float(loss), 4)] for size, loss in zip(sizes, losses, strict=True)],
+            "sizes": different.tolist(),
+            "fits": fits,
+        },
+        table(
+            f"The law E + A / N^alpha, fitted to the smallest of {len(different)} sizes",
+            ["Sizes in the fit", "E", "A", "alpha", "Says of the largest", "Measured"],
+            rows,
+        ),
+        f"{len(different)} sizes from {different[0]:,.0f} to {different[-1]:,.0f}. {'; '.join(spoken)}. "
+        f"Measured: {measured:.3g}.",
     )
