@@ -323,6 +323,13 @@ def test_a_row_is_drawn_around_its_largest_weight_with_the_grids_that_lie_there(
     assert state["grids"][1]["rows"][0]["used"][0] == len(np.unique(codes)) == 2, "the outlier, and all others"
 
 
+def test_a_row_that_is_largest_at_its_end_is_drawn_as_wide_as_any():
+    weight = weights_with_an_outlier()
+    weight[3, 76] = 5.0
+    shown = quantization_grid(weight, group_size=16, rows=(3,), shown=48).state["rows"][0]
+    assert shown["values"] == np.rint(1000 * weight[3, 32:] / 5).astype(int).tolist()
+
+
 def test_a_short_row_is_drawn_whole():
     state = quantization_grid(np.array([[0.0, 1.0, 2.0]]), group_size=2).state
     assert [len(row["values"]) for row in state["rows"]] == [3]

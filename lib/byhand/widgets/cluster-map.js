@@ -62,12 +62,14 @@ function render({ model, el }) {
     const sentence = `Cluster ${number}: ${texts(members.length)}${kind ? `, ${counts[kind]} of the kind ${kind}` : ""}. `
       + (mine.length ? `Chosen: ${mine.join("; ")}.` : "None was chosen.");
     if (about.textContent !== sentence) about.textContent = sentence;
-    here.textContent = `Place ${at + 1}: ${name(place)}${chosen.has(place) ? ", the chosen one" : ""}.`;
+    // what has just been read as the chosen one is not read twice
+    const what = !chosen.has(place) ? name(place) : mine.length > 1 ? `${name(place)}, one of the chosen` : "the chosen one";
+    here.textContent = `Place ${at + 1}: ${what}.`;
     slider.setAttribute("aria-valuetext", `place ${at + 1} of ${members.length}`);
   }
 
   el.replaceChildren(
-    make("div", { className: "controls" }, make("label", {}, "Cluster", select), make("label", {}, "From the centre outwards", slider)),
+    make("div", { className: "controls" }, make("label", {}, "Cluster", select), make("label", {}, "Go outwards", slider)),
     said, map,
     make("p", { textContent: "Each number is a text in its cluster. A square: chosen. The circle: the text that is read above." }));
   walk(0);
