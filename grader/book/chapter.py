@@ -69,13 +69,8 @@ def facts(course: Course, built: Built) -> str:
     parts = [f"{built.minutes} min to read"]
     if chapter.hours:
         parts.append(f"{chapter.hours:g} h to work through")
-<<<<<<< HEAD
-    parts.append(f"{chapter.points:g} points")
-    parts.append(f"all cells run in {duration(built.run.seconds)} on one core")
-=======
     parts.append(chapter.worth)
-    parts.append(f"all cells run in {_duration(run.seconds)} on one core")
->>>>>>> chapter-16
+    parts.append(f"all cells run in {duration(built.run.seconds)} on one core")
     stem = chapter.page.stem
     links = [f"{{download}}`Download the notebook <student/{stem}.ipynb>`"]
     relative = course.student_notebook(chapter).relative_to(course.root).as_posix()

@@ -26,9 +26,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENCE = 240_000
 """Milliseconds until a kernel on a busy machine counts as dead."""
 
-FIGURE = """import numpy as np
-from byhand.widgets import attention_map
-attention_map(["the", "cat", "sat"], np.eye(3) * np.ones((2, 2, 1, 1)))"""
+FIGURES = (
+    """import numpy as np
+from byhand.widgets import attention_map, cluster_map
+attention_map(["the", "cat", "sat"], np.eye(3) * np.ones((2, 2, 1, 1)))""",
+    """plane = np.array([[0.0, 0], [0, 1], [0, 3], [5, 5]])
+cluster_map(["a", "b", "c", "d"], plane, plane, np.array([0, 0, 0, 1]), [1])""",
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, repository: Path, chapter: 
         if cell.metadata.get("nbgrader", {}).get("solution"):
             cell.source = answers[cell.id]
     (work / "solved.ipynb").write_text(as_text(student), encoding="utf-8")
-    figure = new_notebook(cells=[new_code_cell(FIGURE)], metadata=student.metadata)
+    figure = new_notebook(cells=[new_code_cell(each) for each in FIGURES], metadata=student.metadata)
     (work / "figure.ipynb").write_text(nbformat.writes(figure), encoding="utf-8")
     return root
 
@@ -198,11 +202,21 @@ def test_an_interactive_figure_is_worked_by_keyboard_and_its_keys_are_not_the_no
 ) -> None:
     page = open_notebook(chromium, lab, "figure.ipynb")
     run_all(page, folder / "work" / "figure.ipynb")
-    said = page.locator("[data-live] .said")
+    said = page.locator("[data-live] .said").first
     assert said.inner_text() == "Layer 1, head 1: “cat” (place 2) looks at itself 100 %."
     page.locator("[data-live] select").first.focus()
     page.keyboard.press("ArrowDown")
     page.locator("[data-live] button[tabindex='0']").focus()
     page.keyboard.press("ArrowDown")
     assert said.inner_text() == "Layer 2, head 1: “sat” (place 3) looks at itself 100 %."
+    drawn = page.locator("[data-figure^=cluster]")
+    drawn.locator("input").focus()
+    page.keyboard.press("ArrowRight")
+    assert drawn.locator(".said").inner_text().endswith("Place 2: “a”."), "the slider moved, not the notebook's cursor"
+    drawn.locator("select").focus()
+    page.keyboard.press("ArrowDown")
+    assert drawn.locator(".said").inner_text() == "Cluster 2: 1 text. None was chosen. Place 1: “d”."
+    box = drawn.locator("svg").bounding_box()
+    assert box
+    assert min(box["width"], box["height"]) > 200
     page.context.close()

@@ -1,5 +1,6 @@
 """Interactive figures: worked by keyboard, compared with what Python computes, read aloud, and there without script."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +14,20 @@ import pytest
 import torch
 from byhand.bpe import BytePairTokenizer, train_bpe
 from byhand.decoding.filters import top_k_filter, top_p_filter
-from byhand.widgets import Widget, attention_map, beam_tree, merge_steps, rank_slider, sampling, speculative_steps
+from byhand.widgets import (
+    Widget,
+    attention_map,
+    beam_tree,
+    cache_steps,
+    cluster_map,
+    loss_scaling,
+    merge_steps,
+    quantization_grid,
+    rank_slider,
+    sampling,
+    scaling_fit,
+    speculative_steps,
+)
 from playwright.sync_api import Browser, Locator, Page
 
 from .conftest import QuietHandler
@@ -64,6 +78,49 @@ def guesses() -> Widget:
     return speculative_steps(target, draft, torch.tensor([0, 1]), NAMES, 3, 14, rng)
 
 
+CHOSEN = [3, 14, 25]
+ASSIGN = np.random.default_rng(6).permutation(np.arange(30) % 4)
+KINDS = [f"kind {(number + (at % 5 == 0)) % 4}" for at, number in enumerate(ASSIGN)]
+
+
+def question(at: int) -> str:
+    return f"Question {at} asks about {'<b>' if at == 2 else 'a'} number, so what is it?"
+
+
+def question_vectors() -> np.ndarray:
+    rng = np.random.default_rng(7)
+    return rng.normal(0, 4, (4, 6))[ASSIGN] + rng.normal(size=(30, 6))
+
+
+def questions() -> Widget:
+    vectors = question_vectors()
+    return cluster_map([question(at) for at in range(30)], vectors, vectors[:, :2], ASSIGN, CHOSEN, KINDS)
+
+
+WEIGHT = np.random.default_rng(9).normal(0, 0.1, (6, 80))
+WEIGHT[2, 50] = 3.0
+GRADIENT = np.random.default_rng(10).lognormal(-14, 5, 2000)
+
+
+SIZES = np.array([1e3, 1e3, 4e3, 2e4, 1e5, 6e5])
+LOSSES = (1.5 + 20 / SIZES**0.4) * np.array([1.01, 0.98, 1.0, 1.02, 0.99, 1.03])
+LAWS = {4: (1.2, 12.5, 0.31), 5: (1.52, 20.5, 0.402), 6: (1.6, 22.25, 0.45)}
+
+
+def law_of(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float, float]:
+    """No fit: numbers that can be told apart."""
+    return LAWS[len(sizes)]
+
+
+CALLS: list[tuple[str, list[str] | int]] = [
+    ("prefill", ["once", "a", "man", "<b>"]),
+    ("decode", ["sat"]),
+    ("verify", ["and", "who", "."]),
+    ("cut", 6),
+    ("decode", ["and"]),
+    ("decode", ["sat"]),
+]
+
 FIGURES: dict[str, Callable[[], Widget]] = {
     "attention-map": lambda: attention_map(TOKENS, random_weights(), start=(2, 3)),
     "merge-steps": lambda: merge_steps([" sailor", " über", "what"], train_bpe(RHYME, 300)[1]),
@@ -71,6 +128,11 @@ FIGURES: dict[str, Callable[[], Widget]] = {
     "sampling": lambda: sampling([f"t{at}" for at in range(40)], LOGITS, shown=10),
     "beam-tree": lambda: beam_tree(logp, NAMES, 4, eos=5, alpha=0.6),
     "speculative-steps": guesses,
+    "cluster-map": questions,
+    "quantization-grid": lambda: quantization_grid(WEIGHT, 16, shown=48),
+    "scaling-fit": lambda: scaling_fit(SIZES, LOSSES, law_of, fewest=3),
+    "loss-scaling": lambda: loss_scaling(GRADIENT, largest=18),
+    "cache-steps": lambda: cache_steps(CALLS, 3, 4, 8),
 }
 
 
@@ -313,3 +375,210 @@ def test_guesses_are_decided_one_by_one(figure: Open) -> None:
             )
         page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.textContent") == "Back"
+
+
+def test_a_cluster_is_walked_from_its_centre_outwards(figure: Open) -> None:
+    page, vectors = figure("cluster-map"), question_vectors()
+    assert page.locator("svg text").count() == 30
+    for number in range(4):
+        members = np.flatnonzero(np.equal(ASSIGN, number))
+        away = np.linalg.norm(vectors[members] - vectors[members].mean(0), axis=1)
+        members = members[np.argsort(away)].tolist()
+        page.locator("select").focus()
+        if number:
+            page.keyboard.press("ArrowDown")
+        most = max(sum(KINDS[at] == kind for at in members) for kind in set(KINDS))
+        assert said(page).startswith(f"Cluster {number + 1}: {len(members)} texts, {most} of the kind kind ")
+        mine = [at for at in members if at in CHOSEN]
+        for at in mine:
+            place = members.index(at) + 1
+            assert f"“{question(at)}” ({KINDS[at]}), place {place} from the centre" in said(page)
+        assert ("None was chosen." in said(page)) == (not mine)
+        assert page.locator("svg .inside text").all_text_contents() == [str(number + 1)] * len(members)
+        assert page.locator("svg .inside rect").count() == len(mine)
+        page.keyboard.press("Tab")
+        for rank, at in enumerate(members, start=1):
+            what = f"“{question(at)}” ({KINDS[at]})"
+            if at in mine:
+                what = f"{what}, one of the chosen" if len(mine) > 1 else "the chosen one"
+            assert said(page).endswith(f" Place {rank}: {what}.")
+            assert page.locator("input").get_attribute("aria-valuetext") == f"place {rank} of {len(members)}"
+            page.keyboard.press("ArrowRight")
+        assert f" Place {len(members)}: " in said(page), "the last one is the end"
+
+
+def test_a_point_can_be_clicked(figure: Open) -> None:
+    page, state = figure("cluster-map"), questions().state
+    last = state["clusters"][2]["members"][-1]
+    page.locator("svg text").filter(has_text="3").last.click()
+    assert page.locator("select").input_value() == "2"
+    assert said(page).startswith("Cluster 3:")
+    page.locator("input").focus()
+    page.keyboard.press("End")
+    assert f"“{question(last)}”" in said(page)
+
+
+def rounded(weight: np.ndarray, bits: int, width: int) -> np.ndarray:
+    """Each run of `width` weights on an even grid of its own."""
+    runs = weight.reshape(-1, width)
+    low, high = runs.min(1, keepdims=True), runs.max(1, keepdims=True)
+    step = (high - low) / (2**bits - 1)
+    return (np.round((runs - low) / step) * step + low).reshape(weight.shape)
+
+
+def percent(back: np.ndarray, weight: np.ndarray) -> float:
+    return float(100 * np.sqrt(((back - weight) ** 2).mean() / (weight**2).mean()))
+
+
+def said_before(page: Page, *words: str) -> list[float]:
+    """The numbers in percent that stand before these words."""
+    return [float(found[1]) if (found := re.search(rf"([\d.e-]+) % {each}", said(page))) else 0.0 for each in words]
+
+
+def test_a_grid_shows_its_levels_and_says_its_error(figure: Open) -> None:
+    page = figure("quantization-grid")
+    state = quantization_grid(WEIGHT, 16, shown=48).state
+    other = int(state["rows"][1]["name"])
+    for which, (name, width) in enumerate([("the whole matrix", 480), ("each row", 80), ("each group of 16", 16)]):
+        page.reload()
+        page.keyboard.press("Tab")
+        for _ in range(which):
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Home")
+        for bits in range(2, 9):
+            back = rounded(WEIGHT, bits, width)
+            assert said(page).startswith(f"{bits} bits, a grid for {name}: {2**bits} levels, ")
+            wanted = [percent(back[2], WEIGHT[2]), percent(back, WEIGHT)]
+            assert said_before(page, "in this row", "in the matrix") == pytest.approx(wanted, rel=0.006)
+            assert said(page).endswith(f"A weight takes {bits + 32 / width:.2f} bits with its grid.")
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("Home")
+        assert page.locator("circle").count() == 48
+        # the strokes lead to where rounding leads, from the row's own top to its own bottom
+        page.keyboard.press("Tab")
+        page.keyboard.press("ArrowDown")
+        strokes = page.locator("path.misses").get_attribute("d") or ""
+        ends = [float(stroke.split("V")[1]) for stroke in strokes.split("M")[1:]]
+        window = np.array(state["rows"][1]["values"]) * state["rows"][1]["unit"] / 1000
+        first = int(np.argmax([np.allclose(WEIGHT[other, at : at + 48], window, atol=1e-3) for at in range(33)]))
+        row = WEIGHT[other, first : first + 48]
+        heights = 460 * (row.max() - rounded(WEIGHT, 2, width)[other, first : first + 48]) / (row.max() - row.min())
+        assert np.abs(np.array(ends) - heights).max() < 2
+
+
+def test_fewer_levels_are_drawn_where_the_outlier_is_not(figure: Open) -> None:
+    page = figure("quantization-grid")
+
+    def levels() -> int:
+        return (page.locator("path.levels").get_attribute("d") or "").count("M")
+
+    assert levels() > 12
+    page.locator("select").nth(1).select_option("1")
+    assert 1 <= levels() <= 4, "one grid for all is stretched by the outlier"
+    page.locator("select").first.select_option("1")
+    assert 8 <= levels() <= 16
+    page.locator("select").first.select_option("2")
+    assert levels() == 48, "three groups of the row, each with all its levels"
+
+
+def test_a_scaled_loss_moves_the_gradient_through_the_zones(figure: Open) -> None:
+    page = figure("loss-scaling")
+    page.keyboard.press("Tab")
+    for power in range(19):
+        with np.errstate(over="ignore"):
+            held = (GRADIENT * 2.0**power).astype(np.float16)
+        poor = (held > 0) & (held < 2.0**-14)
+        wanted = [100 * float(part.mean()) for part in (held == 0, poor, np.isinf(held))]
+        assert said(page).startswith(f"Loss times 2^{power} = {2**power:,}: ")
+        found = said_before(page, "of the numbers become zero", "are subnormal", "become infinite")
+        assert found == pytest.approx(wanted, rel=0.006)
+        assert ("none becomes infinite" in said(page)) == (wanted[2] == 0)
+        assert page.locator("input").get_attribute("aria-valuetext") == f"2 to the power of {power}"
+        exponents = np.floor(np.log2(GRADIENT)) + power
+        for zone, low, high in (("zero", -99, -25), ("subnormal", -25, -14), ("normal", -14, 16), ("infinite", 16, 99)):
+            bars = page.locator(f"rect.{zone}")
+            drawn = sum(float(bar.get_attribute("height") or 0) > 0 for bar in bars.all())
+            assert drawn == len(np.unique(exponents[(exponents >= low) & (exponents < high)]))
+        page.keyboard.press("ArrowRight")
+
+
+def test_a_law_is_fitted_to_some_sizes_and_then_turned_by_hand(figure: Open) -> None:
+    page = figure("scaling-fit")
+
+    def check(floor: float, factor: float, exponent: float, used: int) -> None:
+        says = floor + factor / SIZES**exponent
+        inside = np.less_equal(SIZES, np.unique(SIZES)[used - 1])
+        parts = [
+            float(each.replace("−", "-"))
+            for each in re.findall(r"(?:E|A|alpha|says|measured) (−?[\d.]+\d)", said(page))
+        ]
+        wanted = [floor, factor, exponent, says[-1], LOSSES[-1]]
+        assert parts == pytest.approx(wanted, rel=0.006, abs=0.006)
+        residual = 100 * float(np.sqrt(((says / LOSSES - 1)[inside] ** 2).mean()))
+        assert f"off by {residual:.1f} %. Of the largest" in said(page)
+        gap = 100 * float(says[-1] / LOSSES[-1] - 1)
+        assert said_before(page, f"too {'high' if gap > 0 else 'low'}")[0] == pytest.approx(abs(gap), abs=0.06)
+        off = [float(row[2].replace("−", "-").split()[0]) for row in numbers(page.locator("tr:has(th[scope=row])"))]
+        assert off == pytest.approx((100 * (says / LOSSES - 1)).tolist(), abs=0.06)
+        assert page.locator("circle").count() == inside.sum()
+        assert page.locator("svg rect").count() == 6 - inside.sum()
+
+    page.keyboard.press("Tab")
+    for used in (3, 4, 5):
+        assert said(page).startswith(f"Fitted to {used} of 5 sizes: ")
+        check(*LAWS[used + 1], used)
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Home")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert said(page).startswith("Set by hand: ")
+    check(1.21, 12.5, 0.31, 3)
+    page.keyboard.press("Tab")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    factor = 12.5 * 10**0.05
+    check(1.21, factor, 0.31, 3)
+    page.keyboard.press("Tab")
+    before = page.locator("svg path").get_attribute("d") or ""
+    for _ in range(9):
+        page.keyboard.press("ArrowRight")
+    middle = np.exp(np.log(np.unique(SIZES)).mean())
+    after = 10 ** (np.log10(factor) + 0.09 * np.log10(middle))
+    check(1.21, after, 0.4, 3)
+    assert page.locator("svg path").get_attribute("d") != before
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert said(page).startswith("Fitted to 3 of 5 sizes: ")
+    check(*LAWS[4], 3)
+
+
+def test_the_cache_fills_and_forgets_call_by_call(figure: Open) -> None:
+    page = figure("cache-steps")
+    boxes = [
+        ["new"] * 4,
+        ["read"] * 4 + ["new"],
+        ["read"] * 5 + ["new"] * 3,
+        ["kept"] * 6 + ["cut"] * 2,
+        ["read"] * 6 + ["new"],
+        ["read"] * 7 + ["new"],
+    ]
+    sums = [(4, 4), (5, 9), (8, 17), (8, 17), (9, 24), (10, 32)]
+    text = ["once", "a", "man", "<b>", "sat", "and", "who", "."]
+    page.keyboard.press("Tab")
+    for at, (name, fed) in enumerate(CALLS):
+        shown = [line.split("\n") for line in page.locator(".tokens li").all_inner_texts()]
+        assert [fate for _, fate in shown] == boxes[at]
+        assert [word for word, _ in shown] == (text if at < 4 else [*text[:6], "and", "sat"])[: len(shown)]
+        held = sum(fate != "cut" for fate in boxes[at])
+        assert said(page).startswith(f"Call {at + 1} of 6, {name}: ")
+        assert f"The cache holds {held} tokens: {held * 2 * 3 * 4 * 8 * 4:,} bytes." in said(page)
+        assert said(page).endswith(f"So far {sums[at][0]} computed; without a cache {sums[at][1]}.")
+        if isinstance(fed, int):
+            assert "nothing is computed, the last 2 tokens forgotten" in said(page)
+            assert numbers(page.locator("tr.chosen")) == [[name, "", "", str(held)]]
+        else:
+            assert numbers(page.locator("tr.chosen")) == [[name, str(len(fed)), str(held - len(fed)), str(held)]]
+        page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Back"
+    assert said(page).startswith("Call 5 of 6"), "the focus went to Back, and so did the last Enter"

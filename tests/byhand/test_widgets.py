@@ -9,7 +9,29 @@ import torch
 from byhand.bpe import BytePairTokenizer, train_bpe
 from byhand.decoding import beam_search
 from byhand.decoding.speculative import speculative_rounds
-from byhand.widgets import Widget, attention_map, beam_tree, merge_steps, rank_slider, sampling, speculative_steps
+from byhand.gpt import GPT, GPTConfig
+from byhand.inference import kv_step, truncate_cache
+from byhand.quantization import dequantize, quantize_affine, quantize_groups
+from byhand.scaling import ScalingFit
+from byhand.widgets import (
+    Widget,
+    attention_map,
+    beam_tree,
+    cache_steps,
+    cluster_map,
+    loss_scaling,
+    merge_steps,
+    quantization_grid,
+    rank_slider,
+    sampling,
+    scaling_fit,
+    speculative_steps,
+)
+
+
+def ruler(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, float, float]:
+    return 0.0, 1.0, 0.5
+
 
 EVEN = np.full((2, 3, 4, 4), 0.25)
 
@@ -35,6 +57,9 @@ def guesses(seed: int) -> Widget:
     return speculative_steps(TARGET, DRAFT, torch.tensor([1, 2]), list("abcde"), 3, 11, rng)
 
 
+PLANE = np.array([[0.0, 0.0], [4.0, 1.0], [1.0, 0.5], [4.0, 2.0], [0.5, 0.0]])
+
+
 def state_in(html: str) -> dict:
     """What the script of a page will read."""
     return json.loads(re.search(r"^const state = (.*);$", html, re.MULTILINE)[1])
@@ -48,6 +73,13 @@ def figures() -> list[Widget]:
         sampling(["<script>", "b", "c"], np.array([0.0, 1.0, -np.inf])),
         beam_tree(after(TABLE), list("abcde"), 3, eos=0, alpha=1.0),
         guesses(0),
+        cluster_map(["a", "</script>", "c"], PLANE[:3], PLANE[:3], np.array([0, 1, 0]), [1]),
+        cache_steps([("prefill", ["<script>", "b"]), ("verify", [" c", "d"]), ("cut", 3)], 2, 3, 4),
+        quantization_grid(np.random.default_rng(4).normal(size=(3, 70)), 16, shown=32),
+        loss_scaling(np.random.default_rng(5).lognormal(-18, 4, 300)),
+        scaling_fit(
+            np.geomspace(1e3, 1e6, 6), 1.5 + 20 / np.geomspace(1e3, 1e6, 6) ** 0.4, lambda n, loss: (1, 2, 0.1)
+        ),
     ]
 
 
@@ -67,7 +99,7 @@ def test_no_token_ends_the_script_and_the_static_version_comes_before_it(number)
     assert html.count("<script") == html.count("</script") == 1
     assert html.endswith("</script>")
     assert html.index("<table>") < html.index("<script")
-    assert "http" not in html
+    assert "http" not in html.replace("http://www.w3.org/2000/svg", ""), "that one is a name, not an address"
     assert "import" not in html.split("<script")[1], "a figure stands alone"
 
 
@@ -183,6 +215,176 @@ def test_the_decisions_are_those_of_speculative_decoding():
     assert kinds == {"kept", "replaced", "bonus"}
 
 
+def test_a_guess_that_is_nearly_impossible_still_has_a_chance_above_zero_over_zero():
+    rare = torch.tensor([1e-7, 1.0], dtype=torch.float64)
+    never = torch.tensor([1e-12, 1.0], dtype=torch.float64)
+    draw = torch.multinomial
+    first_guess = [torch.tensor([0])]  # the rare token; what comes then is torch's
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            torch, "multinomial", lambda *given, **named: first_guess.pop() if first_guess else draw(*given, **named)
+        )
+        rng = torch.Generator().manual_seed(0)
+        figure = speculative_steps(
+            lambda ids: never.expand(len(ids), 2),
+            lambda ids: rare.expand(len(ids), 2),
+            torch.tensor([1]),
+            "ab",
+            1,
+            2,
+            rng,
+        )
+    first = figure.state["events"][0]
+    assert (first["guess"], first["kind"], first["token"]) == ("a", "replaced", "b")
+    assert (first["p"], first["q"]) == (1e-12, 1e-7)
+    assert "<td>&lt; 0.001</td>" in figure.static
+
+
+def test_a_cluster_is_read_from_its_centre_outwards_with_what_was_chosen_in_it():
+    vectors = np.array([[0.0, 0, 9], [5, 0, 0], [3, 0, 9], [6, 0, 0], [1.2, 0, 9]])
+    texts, kinds = ["far", "x" * 300, "other end", "y", "middle"], ["bus", "cake", "bus", "cake", "tram"]
+    figure = cluster_map(texts, vectors, PLANE, np.array([2, 0, 2, 0, 2]), [2, 2, 3], kinds)
+    assert figure.state["clusters"] == [{"number": 1, "members": [1, 3]}, {"number": 3, "members": [4, 0, 2]}]
+    assert figure.state["points"] == [[0, 0], [1000, 250], [250, 125], [1000, 500], [125, 0]], "one scale for both axes"
+    assert figure.state["chosen"] == [2, 3]
+    assert len(figure.state["texts"][1]) == 160
+    assert figure.state["texts"][1].endswith("x…")
+    assert "Cluster 3: 3 texts, chosen: “other end”." in figure.words
+    assert "<td>2 bus</td>" in figure.static
+
+
+def test_all_texts_at_one_point_are_a_map_too():
+    same = np.zeros((2, 2))
+    assert cluster_map(["a", "b"], same, same, np.array([0, 0]), []).state["points"] == [[0, 0], [0, 0]]
+
+
+def test_the_cache_holds_the_bytes_that_a_models_cache_holds_after_every_call():
+    gpt = GPT(GPTConfig.tiny(), torch.Generator().manual_seed(0))
+    config, cache, calls, held = gpt.config, {}, [], []
+    for what in ([3, 1, 4, 1], [5], [9, 2, 6], 6, [5, 3], 0, [5]):
+        if isinstance(what, int):
+            cache = truncate_cache(cache, what)
+            calls.append(("cut", what))
+        else:
+            kv_step(torch.tensor(what), cache, gpt)
+            calls.append(("feed", [str(token) for token in what]))
+        held.append(sum(layer.nbytes for part in ("keys", "values") for layer in cache.get(part, [])))
+    figure = cache_steps(calls, config.n_layers, config.n_heads, config.d_model // config.n_heads)
+    after = [step["past"] + len(step["new"]) for step in figure.state["steps"]]
+    assert [figure.state["token"] * length for length in after] == held
+    assert [step["past"] for step in figure.state["steps"]] == [0, 4, 5, 6, 6, 0, 0]
+    assert [step["lost"] for step in figure.state["steps"]][3] == ["2", "6"]
+    assert figure.state["steps"][-1]["computed"] == 4 + 1 + 3 + 2 + 1
+    assert figure.state["steps"][-1]["uncached"] == 4 + 5 + 8 + 8 + 1
+    assert f"<td>{held[2]:,}</td>" in figure.static
+
+
+def weights_with_an_outlier() -> np.ndarray:
+    weight = np.random.default_rng(9).normal(0, 0.1, (5, 77))
+    weight[3, 40] = 4.0
+    weight[1] = 0.25  # a row without a range
+    return weight
+
+
+def test_errors_of_grids_are_those_of_the_library():
+    weight = weights_with_an_outlier()
+    tensor = torch.from_numpy(weight)
+    state = quantization_grid(weight, group_size=16).state
+    for at, bits in enumerate(state["bits"]):
+        whole = dequantize(*quantize_affine(tensor.reshape(1, -1), bits)).reshape(5, 77)
+        for grid, back in zip(
+            state["grids"],
+            [whole, dequantize(*quantize_affine(tensor, bits)), dequantize(*quantize_groups(tensor, bits, 16), 16)],
+            strict=True,
+        ):
+            error = 100 * ((back - tensor).pow(2).mean() / tensor.pow(2).mean()).sqrt()
+            assert grid["errors"][at] == pytest.approx(float(error), rel=0.006)
+            for row, found in zip((3, None), grid["rows"], strict=False):
+                if row is not None:
+                    error = 100 * ((back - tensor)[row].pow(2).mean() / tensor[row].pow(2).mean()).sqrt()
+                    assert found["errors"][at] == pytest.approx(float(error), rel=0.006)
+        assert state["grids"][2]["takes"][at] == pytest.approx(bits + 32 * 5 / 77, abs=0.006), "five groups, one short"
+        assert state["grids"][0]["takes"][at] == pytest.approx(bits + 32 / 385, abs=0.006)
+
+
+def test_a_row_is_drawn_around_its_largest_weight_with_the_grids_that_lie_there():
+    weight = weights_with_an_outlier()
+    state = quantization_grid(weight, group_size=16, rows=(3, 0), shown=32).state
+    row = state["rows"][0]
+    assert row["name"] == "3 (largest weight)"
+    assert state["rows"][1]["name"] == "0"
+    assert row["values"] == np.rint(1000 * weight[3, 16:48] / 4).astype(int).tolist()
+    spans = [grid["rows"][0]["spans"] for grid in state["grids"]]
+    assert spans[0] == [[0, 32, round(250 * weight.min(), 2), 1000.0]]
+    assert spans[1] == [[0, 32, round(250 * weight[3].min(), 2), 1000.0]]
+    assert [[first, last] for first, last, _, _ in spans[2]] == [[0, 16], [16, 32]]
+    assert spans[2][0][3] == round(250 * weight[3, 16:32].max(), 2)
+    codes = np.rint(3 * (weight[3] - weight[3].min()) / np.ptp(weight[3]))
+    assert state["grids"][1]["rows"][0]["used"][0] == len(np.unique(codes)) == 2, "the outlier, and all others"
+
+
+def test_a_row_that_is_largest_at_its_end_is_drawn_as_wide_as_any():
+    weight = weights_with_an_outlier()
+    weight[3, 76] = 5.0
+    shown = quantization_grid(weight, group_size=16, rows=(3,), shown=48).state["rows"][0]
+    assert shown["values"] == np.rint(1000 * weight[3, 32:] / 5).astype(int).tolist()
+
+
+def test_a_short_row_is_drawn_whole():
+    state = quantization_grid(np.array([[0.0, 1.0, 2.0]]), group_size=2).state
+    assert [len(row["values"]) for row in state["rows"]] == [3]
+    assert state["grids"][2]["rows"][0]["spans"] == [[0, 2, 0.0, 500.0], [2, 3, 1000.0, 1000.0]]
+
+
+def test_fp16_loses_what_numpys_fp16_loses():
+    rng = np.random.default_rng(6)
+    edges = np.array([2.0**-25, 2.0**-14 - 2.0**-25, 2.0**-14, 65519.99, 65520.0, 65504.0, 0.0, 0.0])
+    gradient = np.concatenate(
+        [edges, np.nextafter(edges, np.inf), rng.lognormal(-15, 6, 500), -rng.lognormal(3, 6, 50)]
+    )
+    state = loss_scaling(gradient, largest=20).state
+    given = np.abs(gradient[gradient != 0])
+    assert (state["total"], state["zeros"]) == (len(given), 2)
+    for power, found in enumerate(state["scales"]):
+        with np.errstate(over="ignore"):
+            held = (given * 2.0**power).astype(np.float16)
+        poor = (held > 0) & (held < np.finfo(np.float16).tiny)
+        wanted = [(held == 0).sum(), poor.sum(), np.isinf(held).sum()]
+        assert [round(share * len(given) / 100) for share in found] == wanted
+    assert state["fits"] is None
+    small = gradient[np.abs(gradient) < 1]
+    fits = loss_scaling(small, 20).state["fits"]
+    assert np.abs(small).max() * 2.0**fits < 65520 <= np.abs(small).max() * 2.0 ** (fits + 1)
+    assert sum(state["shares"]) == pytest.approx(100, abs=1)
+    small = loss_scaling(np.array([2.0**-30, 1.5 * 2.0**-30, 2.0**-28])).state
+    assert (small["first"], small["shares"]) == (-30, [66.7, 0.0, 33.3])
+
+
+def test_a_law_is_fitted_to_the_smallest_sizes_and_held_against_the_largest():
+    law = ScalingFit(E=1.5, A=20.0, alpha=0.4)
+    sizes = np.array([1e6, 1e3, 1e4, 1e4, 1e5, 1e3, 1e7])  # in no order, two sizes twice
+    losses = law.predict(sizes)
+    losses[0] *= 1.1
+    asked = []
+
+    def fit(n: np.ndarray, loss: np.ndarray) -> tuple[float, float, float]:
+        asked.append((n.tolist(), loss.tolist()))
+        n[:] = loss[:] = 0  # what a fit does to its arrays is its own matter
+        return 1.5, 20.0, 0.4
+
+    figure = scaling_fit(sizes, losses, fit, fewest=3)
+    assert [n for n, _ in asked] == [
+        [1e3, 1e3, 1e4, 1e4, 1e5],
+        [1e3, 1e3, 1e4, 1e4, 1e5, 1e6],
+        [1e3, 1e3, 1e4, 1e4, 1e5, 1e6, 1e7],
+    ]
+    assert asked[1][1] == pytest.approx([*law.predict([1e3, 1e3, 1e4, 1e4, 1e5]), 1.1 * float(law.predict([1e6])[0])])
+    assert [fit["used"] for fit in figure.state["fits"]] == [3, 4, 5]
+    assert figure.state["runs"][-1] == [1e7, round(float(law.predict([1e7])[0]), 4)]
+    assert figure.words.endswith("Measured: 1.53.")
+    assert sizes[0] == 1e6
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -202,6 +404,25 @@ def test_the_decisions_are_those_of_speculative_decoding():
         (lambda: beam_tree(after(TABLE), list("abcde"), 0), "needs beams and steps"),
         (lambda: speculative_steps(TARGET, DRAFT, torch.tensor([1]), list("abcde"), 0, 3, None), "gamma=0, max_new=3"),
         (lambda: rank_slider(np.zeros((3, 3)), [1]), "pass a tuned minus an untuned one"),
+        (lambda: quantization_grid(np.zeros((2, 2))), "pass the matrix of a trained layer"),
+        (lambda: quantization_grid(np.array([[1.0, np.nan]])), "must be finite"),
+        (lambda: quantization_grid(np.eye(3), 0), "group_size is 0"),
+        (lambda: quantization_grid(np.eye(3), rows=(3,)), r"rows=\(3,\) must name rows of 0 to 2"),
+        (lambda: loss_scaling(np.zeros(3)), "compute it in float32"),
+        (lambda: loss_scaling(np.array([1.0, np.inf])), "must be finite"),
+        (lambda: loss_scaling(np.ones(3), -1), "largest is -1"),
+        (lambda: scaling_fit(np.ones(3), np.ones(2), ruler), r"got shapes \(3,\) and \(2,\)"),
+        (lambda: scaling_fit(np.array([1.0, 2.0]), np.array([1.0, 0.0]), ruler), "all above 0"),
+        (lambda: scaling_fit(np.arange(1.0, 4), np.ones(3), ruler), "needs 4 sizes and a forecast one more.* have 3"),
+        (lambda: scaling_fit(np.arange(1.0, 6), np.ones(5), lambda n, loss: (1, np.nan, 0)), "it should be E, A and"),
+        (lambda: scaling_fit(np.arange(1.0, 6), np.ones(5), lambda n, loss: (1, 1)), "the fit of 4 sizes gave"),
+        (lambda: cache_steps([], 1, 1, 1), "note each call of the model with the tokens"),
+        (lambda: cache_steps([("prefill", [])], 1, 1, 1), "'prefill' feeds no token"),
+        (lambda: cache_steps([("prefill", ["a"]), ("cut", 2)], 1, 1, 1), "keeps 2 tokens, but the cache holds 1"),
+        (lambda: cache_steps([("prefill", ["a"])], 1, 0, 1), "'n_heads': 0"),
+        (lambda: cluster_map(["a"], PLANE, PLANE, np.zeros(5, int), []), "one of each for every text.*'texts': 1"),
+        (lambda: cluster_map([], PLANE[:0], PLANE[:0], np.zeros(0, int), []), "one text at least"),
+        (lambda: cluster_map(["a"], PLANE[:1], PLANE[:1], np.array([0]), [1]), r"places 0 to 0, got \[1\]"),
     ],
 )
 def test_bad_input_is_refused_with_the_remedy(make, words):

@@ -3,11 +3,8 @@
 - `byhand.scaling.flops`: multiplications of a training run, counted exactly and as 6ND; tokens and epochs.
 - `byhand.scaling.laws`: fits of the loss against size and tokens, and the split of a budget that they imply.
 - `byhand.scaling.memory`: where the bytes go in training.
-<<<<<<< HEAD
 - `byhand.scaling.sweep`: the runs behind the shipped table, `python -m byhand.scaling.sweep`.
-=======
 - `byhand.scaling.speed`: how fast a machine multiplies and trains, in each precision.
->>>>>>> chapter-15
 
 Leaves out the cache of keys and values (chapter 13) and mixed precision's own account (chapter 15). Built in
 chapter 12.

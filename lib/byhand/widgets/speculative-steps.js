@@ -10,6 +10,8 @@ const make = (tag, properties = {}, ...children) => {
 const row = (name, ...values) => make("tr", {}, make("th", { scope: "row", textContent: name }),
   ...values.map((value) => make("td", { textContent: value })));
 
+const small = (value) => (value > 0 && value < 0.0005 ? "< 0.001" : value.toFixed(3));
+
 function render({ model, el }) {
   const prefix = model.get("prefix");
   const events = model.get("events");
@@ -40,15 +42,17 @@ function render({ model, el }) {
     if (!table.hidden) {
       table.replaceChildren(
         make("caption", { textContent: `The guess “${guess}”` }),
-        row("draft's q", q.toFixed(3)), row("target's p", p.toFixed(3)),
-        row("kept with min(1, p / q)", chance.toFixed(3)), row("the coin", coin.toFixed(3)),
+        row("draft's q", small(q)), row("target's p", small(p)),
+        row("kept with min(1, p / q)", small(chance)), row("the coin", coin.toFixed(3)),
         ...(event.rest || []).map(([name, share]) => row(`replaced by “${name}” with`, `${share} %`)));
     }
     said.textContent = `Decision ${step + 1} of ${events.length}: ` + {
       kept: () => `“${guess}” is kept, since the coin ${coin.toFixed(3)} is below ${chance.toFixed(3)}.`,
-      replaced: () => `“${guess}” is rejected, since the coin ${coin.toFixed(3)} is not below ${chance.toFixed(3)}; `
+      replaced: () => `“${guess}” is rejected, since the coin ${coin.toFixed(3)} is not below ${small(chance).replace("< ", "")}; `
         + `“${token}” is drawn from what p has more than q.`,
-      bonus: () => `all guesses were kept, so the target adds “${token}” for nothing.`,
+      bonus: () => event.guesses.length
+        ? `all guesses were kept, so the target adds “${token}” for nothing.`
+        : `nothing was guessed, the target writes “${token}” itself.`,
     }[kind]();
 
     const focused = document.activeElement; // a button that is disabled must not take the focus with it

@@ -180,7 +180,8 @@ def speculative_steps(
         guessed = [visible(names[guess]) for guess in guesses]
         for place, (q, guess) in enumerate(zip(sources, guesses, strict=True)):
             p, coin = rows[place], float(torch.rand((), generator=rng, dtype=torch.float64))
-            pair = {"p": round(float(p[guess]), 4), "q": round(float(q[guess]), 4), "coin": round(coin, 4)}
+            # four digits that count, not four places: a rare guess has a q above 0
+            pair = {"p": float(f"{p[guess]:.4g}"), "q": float(f"{q[guess]:.4g}"), "coin": round(coin, 4)}
             event = {"round": calls, "guesses": guessed, "place": place, "guess": guessed[place], **pair}
             if coin * float(q[guess]) < float(p[guess]):
                 events.append({**event, "kind": "kept", "token": guessed[place]})
@@ -201,7 +202,7 @@ def speculative_steps(
             events.append({"round": calls, "guesses": guessed, "place": len(guesses), "kind": "bonus", "token": name})
     begin = [visible(names[each]) for each in prefix.tolist()]
     lines = [
-        [at, each["round"], *(each.get(key, "") for key in ("guess", "q", "p", "coin")), _fate(each)]
+        [at, each["round"], each.get("guess", ""), *(_number(each.get(key)) for key in ("q", "p", "coin")), _fate(each)]
         for at, each in enumerate(events, start=1)
     ]
     spoken = ", ".join(f"{'guess ' + each['guess'] + ' ' if 'guess' in each else ''}{_fate(each)}" for each in events)
@@ -211,6 +212,10 @@ def speculative_steps(
         table(f"Behind “{' '.join(begin)}”", ["Step", "Round", "Guess", "q", "p", "Coin", "What happens"], lines),
         f"Behind {' '.join(begin)}: {spoken}; {calls} call{'s' * (calls > 1)} of the target for {max_new} tokens.",
     )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else "< 0.001" if 0 < value < 0.0005 else f"{value:.3f}"
 
 
 def _fate(event: dict[str, Any]) -> str:
