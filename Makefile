@@ -51,8 +51,8 @@ format: $(READY) ## let ruff rewrite what it can
 	@ruff check --fix .
 	@ruff format .
 
-book: $(READY) ## build/book/site: the published pages
-	@course book
+book: $(READY) ## build/book/site: the published pages (FORMATS="--zip --epub --pdf" for files to take along)
+	@course book $(FORMATS)
 
 bench: $(READY) ## measured ratios against peer libraries, side by side in one run (ONLY="words" for some)
 	@$(BIN)/python -m pip install --quiet -r tests/bench/requirements.txt

@@ -77,7 +77,7 @@ def facts(course: Course, built: Built) -> str:
     for key, name in LAUNCH.items():
         if url := course.settings["course"].get("launch", {}).get(key):
             links.append(f"[Open in {name}]({url.rstrip('/')}/{relative})")
-    return f":::{{div}} chapter-facts\n{' · '.join(parts)}\n\n{' · '.join(links)}\n:::"
+    return f":::{{div}} chapter-facts\n{' · '.join(parts)}\n\n{' · '.join(links)}<!--pdf-->\n:::"
 
 
 def _add_facts(notebook: Any, text: str) -> None:

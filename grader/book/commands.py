@@ -23,7 +23,12 @@ MOST_JOBS = 4
     metavar="N",
     help=f"Chapters that are executed at one time (default: one a processor, at most {MOST_JOBS}).",
 )
-def book(through: str | None, with_solutions: bool, jobs: int | None) -> None:
+@click.option("--zip", "with_zip", is_flag=True, help="Make a zip of the site, which opens without a server, too.")
+@click.option("--pdf", "with_pdf", is_flag=True, help="Print a PDF of each chapter, too; needs Chromium.")
+@click.option("--epub", "with_epub", is_flag=True, help="Make an EPUB, too.")
+def book(
+    through: str | None, with_solutions: bool, jobs: int | None, with_zip: bool, with_pdf: bool, with_epub: bool
+) -> None:
     """Build the static book in build/book/site and search it for leaked answers.
 
     Every chapter is executed with its answers in place; any cell that fails stops the build. A copy without
@@ -35,6 +40,9 @@ def book(through: str | None, with_solutions: bool, jobs: int | None) -> None:
     Outputs are kept in build/book/executed until the code, the library or constraints.txt change. A chapter that
     fails stops no other one: all failures are told at the end. Each chapter takes one processor and up to its
     memory_mb of memory.
+
+    With --zip, --pdf and --epub there is something to take along in the site's downloads/, linked from the front
+    page and, a PDF, from its chapter. All of it is searched like the pages.
     """
     from grader.book.site import build_site
     from grader.course import find_root, load_course
@@ -47,8 +55,9 @@ def book(through: str | None, with_solutions: bool, jobs: int | None) -> None:
         elif not passing:
             click.echo(words, err=True)
 
+    formats = [kind for kind, wanted in (("zip", with_zip), ("epub", with_epub), ("pdf", with_pdf)) if wanted]
     try:
-        site = build_site(load_course(find_root()), through, with_solutions, say, jobs or default_jobs())
+        site = build_site(load_course(find_root()), through, with_solutions, say, jobs or default_jobs(), formats)
     finally:
         if with_progress:
             click.echo("\r\x1b[K", err=True, nl=False)

@@ -41,8 +41,9 @@ def find_katex(root: Path) -> Path:
 class Renderer:
     """One node process for a whole build; formulas that were drawn before are remembered."""
 
-    def __init__(self, katex: Path) -> None:
+    def __init__(self, katex: Path, output: str = "htmlAndMathml") -> None:
         self.katex = katex
+        self.output = output
         self.known: dict[tuple[str, bool], dict[str, str]] = {}
         self.process: subprocess.Popen[str] | None = None
 
@@ -56,7 +57,7 @@ class Renderer:
         if key not in self.known:
             if self.process is None:
                 self.process = subprocess.Popen(
-                    ["node", str(SERVER), str(self.katex / "katex.min.js")],
+                    ["node", str(SERVER), str(self.katex / "katex.min.js"), self.output],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
@@ -138,17 +139,19 @@ def setup(app: Any) -> dict[str, bool]:
     """Register the renderer with Sphinx; `katex_folder` says where KaTeX is."""
 
     def begin(app: Any) -> None:
-        app.builder.katex = Renderer(Path(app.config.katex_folder))
+        # readers of an EPUB draw MathML themselves, and few know KaTeX's style sheet
+        output = "mathml" if app.builder.name == "epub" else "htmlAndMathml"
+        app.builder.katex = Renderer(Path(app.config.katex_folder), output)
 
     def style(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-        if app.env.get_domain("math").has_equations(page):
+        if app.builder.name != "epub" and app.env.get_domain("math").has_equations(page):
             app.add_css_file("katex/katex.css")
 
     def end(app: Any, error: Exception | None) -> None:
         renderer = getattr(app.builder, "katex", None)
         if renderer is not None:
             renderer.close()
-            if error is None:
+            if error is None and app.builder.name != "epub":
                 copy_assets(renderer.katex, Path(app.outdir) / "_static")
 
     app.add_config_value("katex_folder", str(DEBIAN), "env")

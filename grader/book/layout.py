@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from grader.book.chapter import write_text
 from grader.book.katex import find_katex
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
@@ -29,6 +30,9 @@ GROUPS = {"teaching": "For instructors", "making": "For authors"}
 MADE = ("library", "references", "status", "terms")
 """Pages to look things up that are made while the book is built; those that somebody wrote come first."""
 
+DOWNLOADS = "<!--downloads-->"
+"""Stands where links to what readers take along will be: below the front page, and on the status page."""
+
 HTML_ALONE = ("text/html", "application/vnd.jupyter.widget-view+json", "application/javascript")
 """Outputs that are no XHTML, or need a script; their cells have words as well."""
 
@@ -53,7 +57,9 @@ def front_pages(course: Course, source: Path) -> list[Path]:
     for path in sorted(found):
         target = source / path.relative_to(book)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.is_file() or target.read_bytes() != path.read_bytes():
+        if path == book / "index.md":
+            write_text(target, f"{path.read_text(encoding='utf-8').rstrip()}\n\n{DOWNLOADS}\n")
+        elif not target.is_file() or target.read_bytes() != path.read_bytes():
             shutil.copyfile(path, target)
         written.append(target)
     return written
@@ -167,7 +173,7 @@ def epub_options(about: dict[str, Any]) -> dict[str, Any]:
         "epub_author": about["author"],
         "epub_publisher": about["author"],
         "epub_identifier": f"{about['slug']}-{about['edition']}",
-        "epub_uid": "book",
+        "epub_uid": f"{about['slug']}-{about['edition']}",
         "epub_description": about["title"],
         "epub_tocscope": "includehidden",
         "epub_tocdepth": 2,

@@ -25,6 +25,9 @@ SHORT = 16
 """Bytes: less than this, unpacked, is chance and no secret."""
 
 AS_IT_IS = "as it is"
+LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl"})
+"""Glyphs of print that stand for several letters."""
+
 TAG = re.compile(r"<[^<>]*>")
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{40,}={0,2}")
@@ -84,6 +87,8 @@ class _Reader:
             bare = TAG.sub(lambda tag: "\n" * tag[0].count("\n"), text)
             if bare != text:
                 yield Reading(f"{form}, inside markup", html.unescape(bare), packed)
+        if data.startswith(b"%PDF-"):
+            yield Reading(f"{form}, in the letters of the PDF", self._letters(data), True)
         if depth and not archive:
             yield from self._deeper(self._inside(data), form, depth)
 
@@ -94,6 +99,21 @@ class _Reader:
                 self.unread = f"more than {MAX_UNPACKED >> 20} MB are packed inside"
                 return
             yield from self.read(inner, inner_form if form == AS_IT_IS else f"{form}, {inner_form}", depth - 1)
+
+    def _letters(self, data: bytes) -> str:
+        """The text of a PDF, whose pages name glyphs and their places, not letters."""
+        try:
+            import pypdf
+        except ImportError:
+            self.unread = "a PDF, and pypdf, which reads its letters, is not installed"
+            return ""
+        try:
+            pages = pypdf.PdfReader(io.BytesIO(data)).pages
+            return "\n".join(page.extract_text() for page in pages).translate(LIGATURES)
+        except Exception as error:
+            # whatever is wrong with the file: what cannot be read was not searched
+            self.unread = f"a damaged PDF ({error})"
+            return ""
 
     def _inside(self, data: bytes) -> Iterator[tuple[str, bytes]]:
         for run in BASE64.finditer(data):

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.book.chapter import write_chapter, write_text
 from grader.book.executed import Run, execute_all, line_of
+from grader.book.formats import find_browser, link_downloads, make_epub, make_pdfs, make_zip
 from grader.book.layout import LAYOUT, front_pages, write_layout
 from grader.book.leak import refuse_leaks
 from grader.book.lookup import Built, command_page, commit_of, index_page, status_page
@@ -53,6 +54,7 @@ def build_site(
     with_solutions: bool = False,
     say: Say = lambda words, passing: None,
     jobs: int = 1,
+    formats: Collection[str] = (),
 ) -> Site:
     """Build the book; the finished site appears at once, or the last one stays.
 
@@ -64,15 +66,18 @@ def build_site(
         with_solutions: whether the answers are there, folded.
         say: told what goes on.
         jobs: chapters that are executed at one time.
+        formats: what is made besides the pages, of `KINDS`.
 
     Raises:
         AuthoringError: a cell that fails, a picture without words, a formula or reference that is wrong.
         LeakError: when something secret is in the finished site or in what it was made from.
-        EnvironmentProblem: when node or KaTeX is missing.
+        EnvironmentProblem: when node or KaTeX is missing, or Chromium where it is to print.
     """
     from grader.authoring.checking import load_page
     from grader.authoring.notebooks import book_notebook
 
+    if "pdf" in formats:
+        find_browser()
     chapters = published_chapters(course, through)
     base = course.build / ("book-with-solutions" if with_solutions else "book")
     source, html, doctrees = base / "src", base / "html", base / "doctrees"
@@ -103,6 +108,7 @@ def build_site(
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(html, part, ignore=shutil.ignore_patterns(*NEEDLESS))
     polish(part, commit_of(course.root))
+    _add_formats(course, chapters, part, formats, with_solutions, say)
     secrets = secrets_of(course, through, BESIDES_ANSWERS if with_solutions else EVERYTHING, with_library=False)
     say(f"leak check: {len(secrets)} secret lines", True)
     for folder in (source, doctrees, part):
@@ -157,6 +163,33 @@ def _made_pages(course: Course, built: list[Built], source: Path) -> list[Path]:
     return [write_text(source / name, text) for name, text in pages.items()]
 
 
+def _add_formats(
+    course: Course, chapters: Sequence[Chapter], site: Path, formats: Collection[str], with_solutions: bool, say: Say
+) -> None:
+    """What readers take along, and the links to it; the zip is made first, so that it has no link to itself."""
+    from grader.authoring.targets import book_docname
+
+    base, slug = site.parent, course.settings["course"]["slug"]
+    folder = site / "downloads"
+    if formats:
+        folder.mkdir()
+    made = []
+    if "zip" in formats:
+        say("zip", True)
+        made.append(make_zip(site, folder / f"{slug}.zip"))
+    if "epub" in formats:
+        say("EPUB: warnings are errors", True)
+        # Sphinx puts every file that lies there into the book
+        shutil.rmtree(base / "epub", ignore_errors=True)
+        _run_sphinx(course, base / "src", base / "epub", base / "doctrees", "epub")
+        made.append(make_epub(base / "epub" / f"{slug}.epub", folder / f"{slug}.epub"))
+    if "pdf" in formats:
+        say("PDF of each chapter", True)
+        pages = [(book_docname(chapter), chapter.title) for chapter in chapters]
+        made += make_pdfs(site, pages, folder, with_solutions)
+    link_downloads(site, made)
+
+
 def _remove_others(source: Path, written: list[Path]) -> None:
     keep = set(written)
     for path in source.rglob("*"):
@@ -164,9 +197,9 @@ def _remove_others(source: Path, written: list[Path]) -> None:
             path.unlink()
 
 
-def _run_sphinx(course: Course, source: Path, html: Path, doctrees: Path) -> None:
+def _run_sphinx(course: Course, source: Path, output: Path, doctrees: Path, builder: str = "html") -> None:
     answer = subprocess.run(
-        [sys.executable, "-m", "grader.book.sphinx_run", str(source), str(html), str(doctrees)],
+        [sys.executable, "-m", "grader.book.sphinx_run", str(source), str(output), str(doctrees), builder],
         cwd=course.root,
         capture_output=True,
         text=True,

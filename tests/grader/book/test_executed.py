@@ -50,6 +50,8 @@ def test_outputs_are_kept_until_code_or_library_or_packages_change(course: Cours
     library = cache_key(course, chapter, notebook)
     (course.root / "constraints.txt").write_text("numpy==1\n", encoding="utf-8")
     packages = cache_key(course, chapter, notebook)
+    (course.root / "constraints.txt").write_text("numpy==1\npypdf==2\n", encoding="utf-8")
+    assert cache_key(course, chapter, notebook) == packages, "what reads finished files changes no cell"
     edit(chapter.page, "total += number", "total = total + number")
     assert len({key, library, packages, cache_key(course, chapter, book_notebook(course, chapter))}) == 4
 
