@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -117,6 +118,13 @@ def _sort_key(name: str) -> str:
     return re.sub(r"^(?:an?|the) ", "", words) or name
 
 
+def worth(chapters: Iterable[Chapter]) -> str:
+    """The points of chapters in words: "300 points and 10 bonus points"."""
+    rows = list(chapters)
+    points, bonus = (sum(row.points for row in rows if row.bonus is kind) for kind in (False, True))
+    return f"{points:g} points" + (f" and {bonus:g} bonus points" if bonus else "")
+
+
 def status_page(course: Course, built: list[Built]) -> str:
     """What was built, of what, and how long each chapter takes to read, to work and to run."""
     from grader.authoring.targets import book_docname
@@ -129,8 +137,7 @@ def status_page(course: Course, built: list[Built]) -> str:
         "",
         f"- Edition {about['edition']}" + (f", commit {commit} of {day}" if commit else ""),
         f"- {len(built)} of {len(known)} chapters are in this book",
-        f"- {sum(len(each.page.exercises) for each in built)} exercises, "
-        f"{sum(each.chapter.points for each in built):g} points",
+        f"- {sum(len(each.page.exercises) for each in built)} exercises, " + worth(each.chapter for each in built),
         f"- every cell of every chapter ran without an error, with Python {sys.version.split()[0]}",
         "",
         "<!--downloads-->",
@@ -145,7 +152,7 @@ def status_page(course: Course, built: list[Built]) -> str:
         lines.append(
             f"| {chapter_number(chapter)} · [{chapter.title}](/{book_docname(chapter)}.ipynb) | {each.minutes} min "
             f"| {f'{chapter.hours:g} h' if chapter.hours else ''} | {short_duration(each.run.seconds)} "
-            f"| {len(each.page.exercises)} | {chapter.points:g} |"
+            f"| {len(each.page.exercises)} | {chapter.points:g}{' (bonus)' if chapter.bonus else ''} |"
         )
     lines += [
         "",
