@@ -69,7 +69,7 @@ class TrainFlops(HiddenCheck):
         products = layers * heads * 2 * (seq * (d // heads))  # multiplications of attention for one token
 
         def cost(weights: float, attention: float = 0.0, each: float = 6.0) -> float:
-            return (each * weights + attention) * tokens
+            return float((each * weights + attention) * tokens)
 
         want = cost(matrices + head, 6.0 * products * exact)
         if close(answer, want, rtol=1e-12):
@@ -637,7 +637,7 @@ class TrainingMemory(HiddenCheck):
     def judge(self, case: Case, answer: Any) -> Verdict:
         """Part by part, each against its own slips."""
         sizes, batch, seq, names = (case.inputs[name] for name in ("sizes", "batch", "seq", "names"))
-        dtype, optimizer = [*names, *("fp32", "adamw")[len(names) :]]
+        dtype, optimizer = (names[0] if names else "fp32"), (names[1] if len(names) > 1 else "adamw")
         given = f"dtype {dtype}, optimizer {optimizer}, d_model {sizes['d_model']}, batch {batch}, seq {seq}"
         if dtype not in ("fp32", "fp16", "bf16") or optimizer not in ("adamw", "momentum", "sgd"):
             if "refused" in answer:

@@ -70,7 +70,7 @@ def right_in_a_row(model: nn.Module, ids: Int[Tensor, " heldout"]) -> tuple[floa
     count = (len(ids) - 1) // SEQ
     windows = ids[: count * SEQ + 1].unfold(0, SEQ + 1, SEQ)
     with evaluating(model):
-        hits = torch.cat([model(part[:, :-1]).argmax(-1) == part[:, 1:] for part in windows.split(16)])
+        hits = torch.cat([model(part[:, :-1]).argmax(-1) == part[:, 1:] for part in torch.split(windows, 16)])
     rows = hits.unfold(1, IN_A_ROW, 1)  # (windows, places, IN_A_ROW)
     return tuple(round(rows[..., : n + 1].all(-1).double().mean().item(), 5) for n in range(IN_A_ROW))
 
@@ -131,7 +131,7 @@ def main() -> None:
     target = parser.parse_args().to
     stream, heldout = sweep_ids()
     started, rows = time.process_time(), []
-    for made in sweep(lambda *settings: run(*settings, stream, heldout)):
+    for made in sweep(lambda width, steps, lr, seed: run(width, steps, lr, seed, stream, heldout)):
         rows.append(asdict(made))
         minutes = (time.process_time() - started) / 60
         print(f"{minutes:5.1f} CPU-minutes  {made}", flush=True)  # noqa: T201
