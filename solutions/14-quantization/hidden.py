@@ -753,7 +753,7 @@ class ClipSearch(HiddenCheck):
         if not (np.isfinite(scale).all() and np.isfinite(zero).all() and (scale > 0).all()):
             return wrong(f"a scale is not a number above 0: a group of equal weights has no range; {given}")
         found = _search(inputs)
-        if self._same(found, scale, zero, found["scale"], found["zero"]):
+        if self._least(found, scale, zero):
             return right()
         plain = found["plain scale"], found["plain zero"]
         if self._same(found, scale, zero, *plain):
@@ -779,22 +779,36 @@ class ClipSearch(HiddenCheck):
         return wrong(f"some groups have a pair of cuts with a smaller change of the output; {given}")
 
     @staticmethod
+    def _least(found: Mapping[str, Any], scale: np.ndarray, zero: np.ndarray) -> bool:
+        """Whether each group has a pair with the least error, or the uncut one where the row fell back."""
+        for (row, at), flat in np.ndenumerate(found["flat"]):
+            losses, steps, zeros = (part[:, row] for part in found["tables"][at])
+            good = np.flatnonzero(losses <= losses.min() * (1 + 1e-6))
+            if found["worse"][row] or losses.min() == 0:
+                good = np.array([0])  # of pairs that are all without error, the first
+            near = np.isclose(zero[row, at], zeros[good], rtol=0, atol=1e-6 * steps[0])
+            if not (near & (flat | np.isclose(scale[row, at], steps[good], rtol=1e-6, atol=0))).any():
+                return False
+        return True
+
+    @staticmethod
     def _same(
-        found: Mapping[str, np.ndarray], scale: np.ndarray, zero: np.ndarray, want: np.ndarray, want_zero: np.ndarray
+        found: Mapping[str, Any], scale: np.ndarray, zero: np.ndarray, want: np.ndarray, want_zero: np.ndarray
     ) -> bool:
         flat = found["flat"]  # any step will do where there is no range
         return close(np.where(flat, 1, scale), np.where(flat, 1, want), rtol=1e-6) and close(
-            zero, want_zero, rtol=1e-6, atol=1e-9
+            zero, want_zero, rtol=0, atol=1e-6 * float(scale.max())
         )
 
 
-def _search(inputs: Mapping[str, Any], way: str = "") -> dict[str, np.ndarray]:
+def _search(inputs: Mapping[str, Any], way: str = "") -> dict[str, Any]:
     """The grids that were asked for, or those of a slip; row by row and pair by pair."""
     weight, x, bits, size = (inputs[name] for name in ("weight", "inputs", "bits", "size"))
     rows, columns = weight.shape
     starts = range(0, columns, size)
     names = ("scale", "zero", "plain scale", "plain zero", "flat")
-    found = {name: np.zeros((rows, len(starts))) for name in names}
+    found: dict[str, Any] = {name: np.zeros((rows, len(starts))) for name in names}
+    found["tables"] = []
     top = 2**bits - 1
     for at, start in enumerate(starts):
         part, seen = weight[:, start : start + size], x[:, start : start + size]
@@ -816,6 +830,7 @@ def _search(inputs: Mapping[str, Any], way: str = "") -> dict[str, np.ndarray]:
             losses.append((np.abs(out) if way == "absolute" else out**2).sum(1))
             grids.append((step, zero))
         table = np.array(losses)
+        found["tables"].append((table, *(np.array(part) for part in zip(*grids, strict=True))))
         if way == "one pair":
             table = np.repeat(table.sum(1, keepdims=True), rows, axis=1)
         # Of equal losses the first; rounding errors are no difference.
@@ -829,7 +844,7 @@ def _search(inputs: Mapping[str, Any], way: str = "") -> dict[str, np.ndarray]:
     found["best scale"], found["best zero"] = found["scale"].copy(), found["zero"].copy()
     found["total"] = _changes(inputs, found["scale"], found["zero"])
     found["plain total"] = _changes(inputs, found["plain scale"], found["plain zero"])
-    worse = found["total"] > found["plain total"]
+    found["worse"] = worse = found["total"] > found["plain total"]
     for name in ("scale", "zero"):
         found[name][worse] = found[f"plain {name}"][worse]
     return found
