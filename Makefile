@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format book bench experiments mutants hostile chaos damaged endings grade-bench checkpoints lab clean
+.PHONY: help setup demo test quick lint format book plain-book lighthouse bench experiments mutants hostile chaos damaged endings grade-bench checkpoints lab clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,18 @@ format: $(READY) ## let ruff rewrite what it can
 
 book: $(READY) ## build/book/site: the published pages (FORMATS="--zip --epub --pdf" for files to take along)
 	@course book $(FORMATS)
+
+plain-book: $(READY) ## the pages once more with the newest Sphinx and without Jupyter Book, warnings as errors
+	@course book
+	@test -x build/plain/bin/python || $(PYTHON) -m venv build/plain
+	@build/plain/bin/python -m pip install --quiet "sphinx>=9,<10" "myst-nb>=1.4,<2" "sphinx-book-theme>=1.4,<2" \
+		sphinx-copybutton sphinx-design sphinx-togglebutton sphinxcontrib-bibtex sphinxext-opengraph
+	@python -m grader.book.plain build/book/src build/book/plain
+	@PYTHONPATH=$(CURDIR) build/plain/bin/python -m sphinx -W --keep-going -n -q build/book/plain build/book/plain-html
+	@echo "build/book/plain-html/index.html"
+
+lighthouse: $(READY) ## Lighthouse's four numbers for a chapter on a phone (needs npm; PAGE=chapters/08-decoding/decoding.html)
+	@python -m tests.browser.lighthouse $(PAGE)
 
 bench: $(READY) ## measured ratios against peer libraries, side by side in one run (ONLY="words" for some)
 	@$(BIN)/python -m pip install --quiet -r tests/bench/requirements.txt

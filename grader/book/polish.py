@@ -41,6 +41,16 @@ REPAIRS = (
         "",
     ),
     Repair(
+        "a page opened as a file may fetch no other one, so that search there lists titles without their text",
+        r"(?<!</script>)(<script[^>]*searchtools\.js[^>]*></script>)",
+        '<script>if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false</script>\\1',
+    ),
+    Repair(
+        "an arrow that opens a part of the sidebar says nothing",
+        r'<summary>(<span class="toctree-toggle")',
+        r'<summary aria-label="the pages below">\1',
+    ),
+    Repair(
         "the sidebar is a landmark of its own",
         r'<div id="pst-primary-sidebar" class="',
         '<div id="pst-primary-sidebar" role="complementary" aria-label="The book" class="',

@@ -111,13 +111,21 @@ def test_axe_sees_a_fault(chromium: Browser, address: str) -> None:
     page.close()
 
 
-def test_search_finds_a_word_of_the_chapter(chromium: Browser, address: str) -> None:
+@pytest.mark.parametrize("by", ["http", "file"])
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [("perplexity", "chapters/01-lm-basics/"), ("sequence_logprob", "library/01-lm-basics"), ("regrade", "teaching/")],
+)
+def test_search_finds_words_on_a_server_and_without_one(
+    by: str, word: str, place: str, chromium: Browser, site: Path, address: str
+) -> None:
     context = chromium.new_context()
     watch = Watch(context, address)
-    watch.page.goto(f"{address}/search.html?q=perplexity")
+    home = address if by == "http" else site.as_uri()
+    watch.page.goto(f"{home}/search.html?q={word}")
     watch.page.wait_for_selector("#search-results ul.search li a")
     links = watch.page.eval_on_selector_all("#search-results ul.search li > a", "all => all.map(a => a.href)")
-    assert any("/chapters/01-lm-basics/" in link for link in links), links
+    assert any(link.startswith(f"{home}/{place}") for link in links), links
     assert not watch.problems, watch.problems
     context.close()
 
