@@ -31,15 +31,15 @@ function render({ model, el }) {
   const said = make("p", { className: "said", ariaLive: "polite" });
 
   const left = Math.min(first, -34);
-  const right = Math.max(first + shares.length, 24);
+  const right = Math.max(first + shares.length, 28);
   const x = (power) => 1000 * (power - left) / (right - left);
   const most = Math.max(...shares);
   const bars = shares.map((share) => draw("rect", { y: HEIGHT - HEIGHT * share / most, width: x(left + 1) - 4, height: HEIGHT * share / most }));
   const zones = ZONES.flatMap(([name, from], i) => {
     const begin = Math.max(left, from);
     const end = i + 1 < ZONES.length ? ZONES[i + 1][1] : right;
-    const label = draw("text", { x: x((begin + end) / 2), y: -16, "text-anchor": "middle" }, name);
-    return i ? [label, draw("path", { d: `M${x(from)} -52V${HEIGHT + 10}` }),
+    const label = draw("text", { x: x((begin + end) / 2), y: -20, "text-anchor": "middle" }, name);
+    return i ? [label, draw("path", { d: `M${x(from)} -10V${HEIGHT + 10}` }),
       draw("text", { x: x(from), y: HEIGHT + 46, "text-anchor": "middle" }, `${from}`.replace("-", "−"))] : [label];
   });
   const picture = draw("svg", { viewBox: `0 -60 1000 ${HEIGHT + 116}`, class: "zones", role: "img",
