@@ -403,6 +403,7 @@ class IsoflopMinima(HiddenCheck):
         yield Case("no lowest point", {"runs": few})
         for runs in ([few[0], few[1], few[0], few[1]], few[:2], few[:1], hill, good + hill, [*few[:2], *good]):
             yield Case("no lowest point", {"runs": runs})
+        yield Case("no lowest point", {"runs": [[1e18, N, 0.0] for N in (1e5, 1e6, 1e7)]})
 
     @staticmethod
     def _valley(
@@ -441,6 +442,8 @@ class IsoflopMinima(HiddenCheck):
             if "refused" in answer:
                 return right()
             words = "fewer than three sizes give no parabola" if few else "a hill has no lowest point"
+            if not any(loss for _, _, loss in runs):
+                words = "equal losses have no lowest point"
             return wrong(f"{words}: a ValueError was asked; {given}")
         if "refused" in answer:
             return wrong(f"a ValueError although every budget has a lowest point: {answer['refused']}; {given}")
@@ -512,6 +515,7 @@ class TokensAndEpochs(HiddenCheck):
         for ratio in (None, 1.4, 0.7, 2.0):
             tokens, words = int(rng.integers(10**6, 10**12)), int(rng.integers(10**4, 10**9))
             yield Case("epochs", {"tokens": tokens, "words": words, "ratio": ratio})
+        yield Case("epochs", {"tokens": 100, "words": 1, "ratio": 0.25})
         for words, ratio in ((-5, 1.3), (40, -1.0), (0, 1.3), (40, 0.0), (0, None)):
             yield Case("epochs", {"tokens": 100, "words": words, "ratio": ratio})
 
