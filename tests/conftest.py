@@ -1,6 +1,7 @@
 """What every test shares: versions in the header, one thread, and a root that is never the real course."""
 
 import os
+import signal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ collect_ignore_glob = ["bench/*"]  # `make bench` runs those, each in a process 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# a shell's background job ignores Ctrl-C, and so would every command that a test interrupts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHOWN = [
     "torch",

@@ -9,6 +9,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,12 @@ def make_pdfs(site: Path, pages: Sequence[tuple[str, str]], folder: Path, with_s
         folder: where the files go, named after the pages' folders.
         with_solutions: whether what is folded is unfolded: the answers.
     """
+    # Playwright refuses a thread in which an event loop runs, as in a notebook
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_print, site, pages, folder, with_solutions).result()
+
+
+def _print(site: Path, pages: Sequence[tuple[str, str]], folder: Path, with_solutions: bool) -> list[Download]:
     from playwright.sync_api import sync_playwright
 
     made = []

@@ -5,6 +5,10 @@ activations and the softmax are below a percent at usual widths. Leaves out what
 share of its peak. Built in chapter 12.
 """
 
+import math
+import operator
+from typing import SupportsIndex
+
 from byhand.gpt import GPTConfig
 
 
@@ -85,7 +89,7 @@ def flops_utilization(flops: float, seconds: float, peak: float) -> float:
     return flops / seconds / peak
 
 
-def tokens_seen(batch: int, seq: int, steps: int) -> int:
+def tokens_seen(batch: SupportsIndex, seq: SupportsIndex, steps: SupportsIndex) -> int:
     """How many tokens a run reads: each step a batch of sequences.
 
     BERT: 256 sequences of 512 tokens, a million steps (Devlin et al. 2019, appendix A.2).
@@ -96,9 +100,11 @@ def tokens_seen(batch: int, seq: int, steps: int) -> int:
     >>> tokens_seen(256, 512, 1_000_000)
     131072000000
     """
-    if min(batch, seq, steps) < 0:
+    # numpy's 32-bit integers would wrap around
+    factors = operator.index(batch), operator.index(seq), operator.index(steps)
+    if min(factors) < 0:
         raise ValueError(f"batch, seq and steps must not be negative, got {batch}, {seq} and {steps}")
-    return int(batch) * int(seq) * int(steps)  # numpy's 32-bit integers would wrap around
+    return math.prod(factors)
 
 
 def epochs(tokens: int, corpus_words: int, tokens_per_word: float = 1.0) -> float:
