@@ -21,7 +21,8 @@ What `course prove --mutants` found for the hidden checks of each chapter. Every
 be refused with the words it deserves, every other right answer must pass, the untouched notebook earns nothing and the
 reference answer everything. Mutants are reference answers with one small slip, made automatically; those that change
 nothing that the exercise promises are explained in the chapter's `mutants.toml`. The last column is the processor time
-of all cells, experiments included, on one core. Points of the last chapter are a bonus. This page is written by `make mutants`.
+of all cells, experiments included, on one core. Points of the last chapter are a bonus. This page is written by
+`make mutants`.
 
 | chapter | exercises | points | mistakes refused | alternatives accepted | mutants refused | explained | seconds |
 | --- | --: | --: | --: | --: | --: | --: | --: |
