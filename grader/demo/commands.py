@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-WIDE = 132
+WIDE = 170
 """Columns of a table of every chapter where it is not shown in a terminal."""
 
 

@@ -212,7 +212,8 @@ def _examine_leaks(outcome: DemoOutcome, course: Course, chapter: Chapter, class
         "a reference answer": telling_lines(solutions, public),
     }
     for student in outcome.students:
-        folders = [classroom.root / name / student.name for name in ("autograded", "feedback")]
+        # of this chapter alone: what it hides may be public in another one
+        folders = [classroom.root / name / student.name / chapter.id for name in ("autograded", "feedback")]
         own = student.text
         not_own = {name: [part for part in parts if part not in own] for name, parts in secrets.items()}
         for words in leaks(folders, not_own):

@@ -59,8 +59,10 @@ class MlmCorrupt(HiddenCheck):
             for criterion in self.criteria:
                 yield Case(criterion, inputs)
         for p in (0.0, 1.0):
+            ids = rng.integers(0, 9, size=(2, 7))
+            ids[:, 3] = 1, 8  # with nothing special among them every place is asked for
             small = {
-                "input_ids": rng.integers(0, 9, size=(2, 7)).astype(np.int32 if p else np.int64),
+                "input_ids": ids.astype(np.int32 if p else np.int64),
                 "p": p,
                 "special": [1, 8],
                 "mask_id": 8,
