@@ -32,7 +32,9 @@ TO_PAPER = """open => {
         const place = link.getAttribute('href');
         if (!place.startsWith('#') && !/^https?:/.test(place)) link.removeAttribute('href');
     }
-    return document.fonts.ready.then(() => true);
+    // a picture is fetched when it comes into view, and nothing comes into view here
+    for (const image of document.images) image.loading = 'eager';
+    return Promise.all([document.fonts.ready, ...[...document.images].map(image => image.decode())]).then(() => true);
 }"""
 
 FOOTER = """<div style="width: 100%; font: 8px sans-serif; color: #555; padding: 0 15mm; display: flex">

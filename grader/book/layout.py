@@ -18,9 +18,9 @@ EXTENSIONS = [
     "sphinx_comments",
     "sphinx_copybutton",
     "sphinx_design",
-    "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
     "sphinxext.opengraph",
+    "grader.book.dropdowns",
     "grader.book.katex",
 ]
 
@@ -29,6 +29,9 @@ GROUPS = {"teaching": "For instructors", "making": "For authors"}
 
 MADE = ("library", "references", "status", "terms")
 """Pages to look things up that are made while the book is built; those that somebody wrote come first."""
+
+STATIC = Path(__file__).parent / "static"
+"""The book's own style sheet and script."""
 
 DOWNLOADS = "<!--downloads-->"
 """Stands where links to what readers take along will be: below the front page, and on the status page."""
@@ -144,17 +147,17 @@ def config(course: Course, source: Path) -> dict[str, Any]:
                 "copybutton_prompt_text": r">>> |\.\.\. ",
                 "copybutton_prompt_is_regexp": True,
                 "myst_heading_anchors": 3,
-                "html_static_path": [str(Path(__file__).parent / "static")],
+                "html_static_path": [str(STATIC)],
                 "html_css_files": ["course.css"],
+                "html_js_files": ["quiz.js"],
                 "html_copy_source": False,
                 "html_show_sourcelink": False,
                 "html_context": {"default_mode": "auto"},
                 "html_theme_options": theme_options(about),
                 "ogp_site_url": "",
+                "ogp_site_name": about["title"],
                 "ogp_social_cards": {"enable": False},
                 "ogp_enable_meta_description": True,
-                "togglebutton_hint": "show",
-                "togglebutton_hint_hide": "hide",
                 # the fonts of the formulas have no type that EPUB knows; the formulas themselves are MathML there
                 "suppress_warnings": ["myst.domains", "epub.unknown_project_files"],
                 **favicon,

@@ -24,6 +24,14 @@ REPAIRS = (
         r"\s*<!-- So that users can add custom icons -->\s*<script[^>]*fontawesome\.js[^>]*></script>",
         "",
     ),
+    Repair(
+        "colours come with a script from the page's end: a dark page would begin light",
+        r'document\.documentElement\.dataset\.theme = localStorage\.getItem\("theme"\) \|\| "auto";',
+        "document.documentElement.dataset.theme = document.documentElement.dataset.mode !== 'auto' "
+        "? document.documentElement.dataset.mode "
+        ": matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';",
+    ),
+    Repair("without script a page has no colours", r'(<html [^>]*data-theme=)"auto"', r'\1"light"'),
     Repair("a title on a decorative icon is read aloud", r'(<i class="theme-switch[^>]*?) title="[^"]*"', r"\1"),
     Repair(
         "the list of references names its items",
@@ -58,12 +66,34 @@ REPAIRS = (
 )
 
 
+DESCRIPTION = re.compile(r'(<meta (?:property="og:description"|name="description") content=")[^"]*(")')
+"""What others show of a page: search engines, and messages with a link to it."""
+
+AFTER_FACTS = re.compile(r'<div class="chapter-facts.*?</div>\s*<p>(.*?)</p>', re.DOTALL)
+"""A chapter begins with its question; the line of facts above it says nothing to those who do not know the book."""
+
+MOST = 200
+"""Characters of a description."""
+
+
+def described(page: str) -> str:
+    """A chapter's page with its first paragraph as its description; another page as it is."""
+    found = AFTER_FACTS.search(page)
+    if not found:
+        return page
+    text = " ".join(re.sub(r"<[^>]+>", "", found[1]).split())
+    if len(text) > MOST:
+        text = text[: text.rindex(" ", 0, MOST)] + "…"
+    text = text.replace('"', "&quot;")
+    return DESCRIPTION.sub(lambda meta: f"{meta[1]}{text}{meta[2]}", page)
+
+
 def polish(site: Path, commit: str) -> None:
-    """Apply every repair to every page, and write the commit into the footer."""
+    """Apply every repair to every page, and write what it is about into its head and the commit into its footer."""
     for path in site.rglob("*.html"):
         text = before = path.read_text(encoding="utf-8")
         for repair in REPAIRS:
             text = re.sub(repair.pattern, repair.becomes, text)
-        text = text.replace("<!--commit-->", f", commit {commit}" if commit else "")
+        text = described(text).replace("<!--commit-->", f", commit {commit}" if commit else "")
         if text != before:
             path.write_text(text, encoding="utf-8")

@@ -13,8 +13,9 @@ from pathlib import Path
 from grader.book.chapter import write_chapter, write_text
 from grader.book.executed import Run, execute_all, line_of
 from grader.book.formats import find_browser, link_downloads, make_epub, make_pdfs, make_zip
-from grader.book.layout import LAYOUT, front_pages, write_layout
+from grader.book.layout import LAYOUT, STATIC, front_pages, write_layout
 from grader.book.leak import refuse_leaks
+from grader.book.light import lighten
 from grader.book.lookup import Built, command_page, commit_of, index_page, status_page
 from grader.book.polish import polish
 from grader.book.reference import library_parts, reference_pages
@@ -98,8 +99,8 @@ def build_site(
     _remove_others(source, [*written, *(source / name for name in LAYOUT)])
     written += write_layout(course, chapters, source)
     _remove_others(source, written)
-    if before != (source / "_toc.yml").read_text(encoding="utf-8"):
-        # Sphinx leaves the pages of chapters that are gone, and old sidebars
+    if before != (source / "_toc.yml").read_text(encoding="utf-8") or _has_other_static(html):
+        # Sphinx leaves the pages of chapters that are gone, old sidebars, and old styles where no page changed
         for folder in (html, doctrees):
             shutil.rmtree(folder, ignore_errors=True)
     say("Sphinx: warnings are errors", True)
@@ -108,6 +109,7 @@ def build_site(
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(html, part, ignore=shutil.ignore_patterns(*NEEDLESS))
     polish(part, commit_of(course.root))
+    lighten(part)
     _add_formats(course, chapters, part, formats, with_solutions, say)
     secrets = secrets_of(course, through, BESIDES_ANSWERS if with_solutions else EVERYTHING, with_library=False)
     say(f"leak check: {len(secrets)} secret lines", True)
@@ -195,6 +197,14 @@ def _remove_others(source: Path, written: list[Path]) -> None:
     for path in source.rglob("*"):
         if path.is_file() and path not in keep:
             path.unlink()
+
+
+def _has_other_static(html: Path) -> bool:
+    """Whether the last build had other styles and scripts of ours."""
+    return any(
+        not (html / "_static" / path.name).is_file() or (html / "_static" / path.name).read_bytes() != path.read_bytes()
+        for path in STATIC.iterdir()
+    )
 
 
 def _run_sphinx(course: Course, source: Path, output: Path, doctrees: Path, builder: str = "html") -> None:

@@ -141,15 +141,86 @@ def test_an_answer_is_offered_as_a_notebook_to_fill_in(chromium: Browser, addres
     page.close()
 
 
-def test_a_hint_opens_at_a_click_and_by_keyboard(chromium: Browser, address: str) -> None:
-    page = chromium.new_page()
-    page.goto(f"{address}/chapters/01-lm-basics/lm-basics.html", wait_until="networkidle")
-    hint = page.locator(".admonition.dropdown").first
-    text = hint.locator(":scope > :not(.admonition-title)").first
-    assert not text.is_visible()
-    hint.locator(".toggle-button").focus()
+def test_a_hint_opens_at_a_click_by_keyboard_and_without_script(chromium: Browser, address: str) -> None:
+    for script in (True, False):
+        context = chromium.new_context(java_script_enabled=script)
+        page = context.new_page()
+        page.goto(f"{address}/chapters/01-lm-basics/lm-basics.html", wait_until="load")
+        hint = page.locator("details.hint").first
+        text = hint.locator(":scope > :not(summary)").first
+        assert not text.is_visible()
+        hint.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert text.is_visible()
+        hint.locator("summary").click()
+        assert not text.is_visible()
+        context.close()
+
+
+def quiz(chromium: Browser, address: str) -> Page:
+    page = chromium.new_context(viewport={"width": 390, "height": 900}).new_page()
+    page.goto(f"{address}/chapters/01-lm-basics/lm-basics.html", wait_until="load")
+    return page
+
+
+def test_a_question_is_answered_by_keyboard_and_each_choice_explained(chromium: Browser, address: str) -> None:
+    page = quiz(chromium, address)
+    first = page.locator(".quiz").first
+    choices, button = first.locator(".quiz-choice"), first.get_by_role("button", name="Check")
+    right = [choices.nth(at).evaluate("box => box.classList.contains('right')") for at in range(choices.count())]
+    assert right[:2] == [False, True], "the test takes the first choice, then the second"
+    assert first.locator(".quiz-why:visible").count() == 0
+
+    button.press("Enter")
+    assert first.get_by_role("status").inner_text() == "Choose an answer first."
+    first.get_by_role("radio").first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    assert button.evaluate("button => button === document.activeElement")
     page.keyboard.press("Enter")
-    assert text.is_visible()
-    hint.locator(".admonition-title").click()
-    assert not text.is_visible()
-    page.close()
+    assert first.locator(".quiz-why:visible").all_inner_texts()[0].startswith("Not so: Text has entropy")
+    assert first.get_by_role("status").inner_text().startswith("Not so: Text has entropy"), "it is read aloud"
+
+    first.get_by_role("radio").first.focus()
+    page.keyboard.press("ArrowDown")
+    button.press("Enter")
+    assert first.get_by_role("status").inner_text().startswith("Right: With xt in the context")
+    assert first.locator(".quiz-why:visible").count() == choices.count(), "now every choice tells why"
+    assert button.count() == 0
+    questions = page.locator(".quiz")
+    score = page.locator(".quiz-score")
+    assert score.inner_text() == f"1 of {questions.count()} answered, 0 right at the first try."
+
+    second = questions.nth(1)
+    second.locator(".quiz-choice.right input").check()
+    second.get_by_role("button", name="Check").click()
+    assert ", 1 right at the first try." in score.inner_text()
+    page.add_script_tag(path=AXE)
+    assert page.evaluate(RUN_AXE, {}) == []
+    assert page.evaluate(OVERFLOW) <= 0
+    page.context.close()
+
+
+def test_on_paper_hints_are_open_and_questions_have_their_explanations(chromium: Browser, address: str) -> None:
+    page = quiz(chromium, address)
+    page.emulate_media(media="print")
+    assert page.locator("details.hint > :not(summary)").first.is_visible()
+    assert page.locator(".quiz-why").first.is_visible()
+    assert not page.locator("details.hide > :not(summary)").first.is_visible()
+    page.context.close()
+
+
+def test_colours_are_those_of_the_reader_before_any_script_of_the_theme_has_run(
+    chromium: Browser, address: str
+) -> None:
+    context = chromium.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.route("**/*.js*", lambda route: route.abort())
+    page.goto(f"{address}/index.html", wait_until="load")
+    assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+    context.close()
+    context = chromium.new_context(java_script_enabled=False, color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"{address}/index.html", wait_until="load")
+    assert page.locator("html").get_attribute("data-theme") == "light", "without script one of the two, and whole"
+    context.close()
