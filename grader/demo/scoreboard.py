@@ -14,6 +14,8 @@ from rich.table import Table
 from grader.demo.performance import DemoOutcome
 from grader.demo.students import Student
 
+QUARTERS = {0.25: "¼", 0.5: "½", 0.75: "¾"}
+
 
 def show_outcome(outcome: DemoOutcome, console: Console) -> None:
     """Print the scoreboard."""
@@ -26,7 +28,7 @@ def show_outcome(outcome: DemoOutcome, console: Console) -> None:
     table.add_column(f"got of {report.max_points:g}", justify="right", no_wrap=True)
     for student in outcome.students:
         mark = "[red]✗[/red]" if student.name in outcome.wrong else "[green]✓[/green]"
-        got = f"{totals[student.name]:g}" if student.name in totals else "–"
+        got = _points(totals[student.name]) if student.name in totals else "–"
         table.add_row(mark, _name(student), escape(student.story), _span(student.least, student.most), got)
     console.print(table)
     for words in outcome.differences:
@@ -48,22 +50,22 @@ def show_board(outcomes: Mapping[str, DemoOutcome], console: Console) -> None:
         outcomes: by the chapter's id, in order. Their classes have the same students.
         console: where to.
     """
-    table = Table(title="The demo class in every chapter", title_justify="left", box=SIMPLE_HEAD, padding=0)
-    table.add_column("student", no_wrap=True)
-    for chapter_id in outcomes:
-        table.add_column(f" {chapter_id[:2]}", justify="right", no_wrap=True)
-    table.add_column("   got", justify="right", no_wrap=True)
-    table.add_column("   deserved", justify="right", no_wrap=True)
+    title = "The demo class in every chapter"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
+    # sixteen chapters fit into a hundred columns; where there are fewer, names are cut before points
+    table.add_column("student")
+    for heading in (*(chapter_id[:2] for chapter_id in outcomes), "got", "deserved"):
+        table.add_column(heading, justify="right", no_wrap=True)
     totals = [_totals(outcome) for outcome in outcomes.values()]
     for same in zip(*(outcome.students for outcome in outcomes.values()), strict=True):
         name = same[0].name
         got = [total.get(name, 0.0) for total in totals]
         cells = [
-            f" [red]{points:g}✗[/red]" if name in outcome.wrong else f" {points:g}"
+            f"[red]{_points(points)}✗[/red]" if name in outcome.wrong else _points(points)
             for points, outcome in zip(got, outcomes.values(), strict=True)
         ]
         deserved = _span(sum(student.least for student in same), sum(student.most for student in same))
-        table.add_row(_name(same[0]), *cells, f"{sum(got):g}", deserved)
+        table.add_row(_name(same[0]), *cells, _points(sum(got)), deserved)
     console.print(table)
     for chapter_id, outcome in outcomes.items():
         for words in outcome.differences:
@@ -100,7 +102,17 @@ def _name(student: Student) -> str:
 
 
 def _span(least: float, most: float) -> str:
-    return f"{least:g}" + (f" to {most:g}" if most > least else "")
+    return _points(least) + (f"–{_points(most)}" if most > least else "")
+
+
+def _points(points: float) -> str:
+    """Points in few columns.
+
+    >>> _points(6.25), _points(20.0), _points(0.1)
+    ('6¼', '20', '0.1')
+    """
+    whole, part = divmod(points, 1)
+    return f"{whole:g}{QUARTERS[part]}" if part in QUARTERS else f"{points:g}"
 
 
 def _verdict(outcomes: Collection[DemoOutcome]) -> str:

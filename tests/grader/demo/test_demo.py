@@ -200,6 +200,25 @@ def test_the_board_of_several_chapters_adds_up_and_names_what_differs(students):
     assert sum(row["hostile"] == "yes" for row in rows) == 10
 
 
+def test_a_board_of_sixteen_chapters_fits_into_a_hundred_columns(students):
+    outcomes = {
+        f"{number:02}-chapter": DemoOutcome(students, report_of(students, ada=17.75, oscar=0.25 * number, fred=2.0))
+        for number in range(1, 17)
+    }
+    compare_scores(outcomes["16-chapter"])
+    console = Console(width=100, file=io.StringIO())
+    show_board(outcomes, console)
+    lines = {line.split()[0]: line.split()[1:] for line in console.file.getvalue().splitlines() if line.strip()}
+    assert lines["ada-all-right"] == ["18¾"] * 15 + ["18¾✗", "300", "48"]
+    assert lines["oscar-endless-loop"][:5] == ["1¼", "1½", "1¾", "2", "2¼"]
+    assert {student.name for student in students} <= lines.keys()
+    narrow = Console(width=88, file=io.StringIO())
+    show_board(outcomes, narrow)
+    (ada,) = (line.split() for line in narrow.file.getvalue().splitlines() if line.startswith("ada"))
+    assert ada[0].endswith("…")
+    assert ada[1:] == lines["ada-all-right"]
+
+
 def test_a_chapter_and_all_of_them_cannot_both_be_asked_for(course, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_ROOT", str(course.root))
     done = CliRunner().invoke(demo, ["--all", course.chapters[0].id, "--class", str(tmp_path)])
