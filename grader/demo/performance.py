@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader.course import Chapter, Course
 from grader.demo.evidence import Listener, leaks, left_behind, loot_of, telling_lines
-from grader.demo.hostile import thief
+from grader.demo.hostile import attempts, thief
 from grader.demo.students import Student, make_students, sort_answers
 from grader.errors import UsageError
 from grader.grading.classroom import Classroom, open_classroom
@@ -98,7 +98,7 @@ def perform(
     finally:
         os.environ.pop(CANARY, None)
         listener.close()
-    outcome = DemoOutcome(students, _report(course, chapter, classroom), attempts=2 * len(wanted) + 4)
+    outcome = DemoOutcome(students, _report(course, chapter, classroom), attempts=attempts(len(wanted)))
     compare_scores(outcome)
     examine_thief(outcome, classroom.root, chapter, listener.visitors, drops, mark)
     _examine_leaks(outcome, course, chapter, classroom, mark)
