@@ -10,6 +10,7 @@ from typing import Any
 from nbformat import NotebookNode, from_dict, v4
 
 from grader.authoring.book_form import BookForm
+from grader.authoring.cell_rules import BEGIN, END
 from grader.authoring.checking import load_page
 from grader.authoring.notebook_form import NotebookForm
 from grader.authoring.page import Cell, Page, chapter_number, counted
@@ -93,7 +94,7 @@ def book_notebook(course: Course, chapter: Chapter, with_solutions: bool = False
         tags = [tag for tag in cell.tags if tag.startswith("hide-")]
         if with_solutions and cell.role == "answer":
             tags.append("hide-input")
-            made.source = "\n".join(line for line in made.source.split("\n") if not _is_marker(line))
+            made.source = "\n".join(line for line in made.source.split("\n") if BEGIN not in line and END not in line)
         if with_solutions:
             made.metadata.pop("nbgrader", None)
         made.metadata["tags"] = list(dict.fromkeys(tags))
@@ -203,7 +204,3 @@ def _notebook(cells: list[NotebookNode]) -> NotebookNode:
 
 def _hashed(text: str) -> str:
     return "cell-" + hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _is_marker(line: str) -> bool:
-    return "BEGIN SOLUTION" in line or "END SOLUTION" in line
