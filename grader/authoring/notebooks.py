@@ -60,11 +60,20 @@ def source_notebook(course: Course, chapter: Chapter) -> NotebookNode:
 
 
 def student_notebook(course: Course, chapter: Chapter) -> NotebookNode:
-    """The student notebook: the source notebook after nbgrader's own steps of generate_assignment."""
+    """The student notebook: what `hand_out` makes of the source notebook.
+
+    Raises:
+        AuthoringError: when the page breaks a rule of its cells or cards.
+    """
+    return hand_out(source_notebook(course, chapter))
+
+
+def hand_out(source: NotebookNode) -> NotebookNode:
+    """A copy of a source notebook after nbgrader's own steps of generate_assignment."""
     from nbgrader import preprocessors as steps
 
     return run_steps(
-        source_notebook(course, chapter),
+        source,
         steps.LockCells,
         steps.ClearSolutions,
         steps.ClearOutput,
