@@ -63,9 +63,8 @@ class BookForm:
         quiz = parse_quiz(block.body)
         parts = [self._render(blocks(quiz.question, block.body_line))]
         for choice in quiz.choices:
-            verdict = "**Right:**" if choice.right else "**Not so:**"
             options = {"class": f"quiz-choice {'right' if choice.right else 'wrong'} dropdown"}
-            explanation = f"{verdict} {self._text(choice.explanation)}"
+            explanation = f"{choice.verdict} {self._text(choice.explanation)}"
             parts.append(fenced("admonition", self._text(choice.text), options, explanation))
         return fenced("admonition", "Question", {"class": "quiz"}, "\n\n".join(parts))
 

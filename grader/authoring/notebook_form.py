@@ -90,8 +90,7 @@ class NotebookForm:
         quiz = parse_quiz(block.body)
         parts = ["**Question**", self._render(blocks(quiz.question, block.body_line), quoted)]
         for choice in quiz.choices:
-            verdict = "**Right:**" if choice.right else "**Not so:**"
-            explanation = f"{verdict} {self._text(choice.explanation, quoted)}"
+            explanation = f"{choice.verdict} {self._text(choice.explanation, quoted)}"
             parts.append(DETAILS.format(as_html(self._text(choice.text, True)), explanation))
         return "\n\n".join(parts)
 
