@@ -75,7 +75,7 @@ class BookForm:
                 words, label = split_role(match["content"])
                 target = self.references.find(label)
                 if target is not None and target.kind == "exercise":
-                    return _exercise_link(words.replace("%s", target.words.split()[-1]), target)
+                    return _exercise_link(target.named(words), target)
             elif kind == "role" and match["role"] == "doc":
                 words, name = split_role(match["content"])
                 if (chapter := self.references.chapter_of(name)) is not None:
@@ -113,4 +113,4 @@ def exercise_name(number: str) -> str:
 
 
 def _exercise_link(words: str, target: Target) -> str:
-    return f"[{words or target.words}](#{exercise_name(target.words.split()[-1])})"
+    return f"[{words or target.words}](#{exercise_name(target.number)})"

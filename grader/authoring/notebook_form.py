@@ -158,7 +158,7 @@ class NotebookForm:
         return "" if kind == "comment" else match[0]
 
     def _number(self, label: str | None) -> str | None:
-        return self.references.own[label].words.strip("()") if label else None
+        return self.references.own[label].number.strip("()") if label else None
 
     def _link(self, words: str, href: str) -> str:
         if href.startswith("#"):
@@ -189,9 +189,7 @@ class NotebookForm:
             return f"[{words or chapter.title}]({self.references.chapter_href(chapter)})"
         target = self.references.find(name)
         assert target is not None, "checked before"
-        number = target.words.split(" ", 1)[-1] if target.kind not in ("section", "equation") else target.words
-        shown = words.replace("%s", number).replace("{number}", number) or target.words
-        return f"[{shown}]({self.references.href(target)})"
+        return f"[{target.named(words)}]({self.references.href(target)})"
 
 
 def beliefs_of(page: Page, label: str) -> list[str]:

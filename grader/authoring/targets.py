@@ -27,6 +27,15 @@ class Target:
     line: int
     chapter: Chapter
 
+    @property
+    def number(self) -> str:
+        """What stands for `%s` or `{number}` in a reference: "1.2", "(1.3)", a section's title."""
+        return self.words if self.kind == "section" else self.words.split(" ", 1)[-1]
+
+    def named(self, words: str) -> str:
+        """What a reference with `words` of its own says; `words` may be empty."""
+        return words.replace("%s", self.number).replace("{number}", self.number) or self.words
+
 
 def targets_of(page: Page, problems: Problems | None = None) -> dict[str, Target]:
     """Every target of a page by its label, numbered in page order; labels used twice are reported."""

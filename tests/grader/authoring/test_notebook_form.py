@@ -82,6 +82,10 @@ BOOK = {
         "{numref}`shares` [so](#shares)",
         "[Exercise 1.2](#exercise-1-2) [so](#exercise-1-2)",
     ),
+    "a reference to an exercise in other words": (
+        "{numref}`task %s <shares>` {numref}`task {number} <shares>`",
+        "[task 1.2](#exercise-1-2) [task 1.2](#exercise-1-2)",
+    ),
     "other references stay": (
         "{numref}`parts` {eq}`sum` [](#adding)",
         "{numref}`parts` {eq}`sum` [](#adding)",
