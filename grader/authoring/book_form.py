@@ -83,23 +83,21 @@ class BookForm:
             elif kind == "comment":
                 return ""  # the book publishes its sources
             elif kind == "link":
-                return self._link(self._text(match["text"]), match["href"], match[0])
+                return self._link(self._text(match["text"]), match["href"])
             return str(match[0])
 
         return INLINE.sub(replace, text)
 
-    def _link(self, words: str, href: str, written: str) -> str:
-        if href.startswith("#"):
-            target = self.references.find(href[1:])
-            if target is not None and target.kind == "exercise":
-                return _exercise_link(words, target)
-            return f"[{words}]({href})"
+    def _link(self, words: str, href: str) -> str:
         path, _, label = href.partition("#")
         chapter = self.references.chapter_of(path)
+        if label and (chapter is not None or not path):
+            target = self.references.find(label)
+            if target is not None and target.kind == "exercise":
+                return _exercise_link(words, target)
+            return f"[{words}](#{label})"
         if chapter is None:
             return f"[{words}]({href})"
-        if label:
-            return f"[{words}](#{label})"
         return f"{{doc}}`{words or chapter.title} </{book_docname(chapter)}>`"
 
 

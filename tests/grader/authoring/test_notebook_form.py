@@ -86,6 +86,8 @@ BOOK = {
         "{numref}`task %s <shares>` {numref}`task {number} <shares>`",
         "[task 1.2](#exercise-1-2) [task 1.2](#exercise-1-2)",
     ),
+    "a link to an exercise by its page": ("[so](../01-tiny/tiny.md#shares)", "[so](#exercise-1-2)"),
+    "a link to a section by its page": ("[on](../02-more/more.md#beyond)", "[on](#beyond)"),
     "other references stay": (
         "{numref}`parts` {eq}`sum` [](#adding)",
         "{numref}`parts` {eq}`sum` [](#adding)",
