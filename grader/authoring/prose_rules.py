@@ -106,16 +106,19 @@ class Prose:
 
     def _link(self, inline: Inline) -> None:
         href = inline.match["href"]
+        if re.match(r"[a-z][a-z0-9+.-]*:", href):
+            return
+        path, _, label = href.partition("#")
         if not href:
             self.complain(inline.line, f"a link that leads nowhere: {inline.match[0]}", "write where it leads")
-        elif href.startswith("#"):
-            self._label(href[1:], inline.line)
-        elif not re.match(r"[a-z][a-z0-9+.-]*:", href) and self.references.chapter_of(href.partition("#")[0]) is None:
+        elif path and self.references.chapter_of(path) is None:
             self.complain(
                 inline.line,
                 f"the link {href!r} leads to nothing that a reader has",
                 "link to ../ID/PAGE.md of a chapter, to a #label, or to an address",
             )
+        elif label or not path:
+            self._label(label, inline.line)
 
     def _image(self, inline: Inline) -> None:
         self._picture(inline.match["image"], inline.match["alt"], inline.line)
