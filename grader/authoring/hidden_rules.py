@@ -67,7 +67,7 @@ def _check_one(page: Page, label: str, check: HiddenCheck, problems: Problems) -
             problems.add(
                 path,
                 _line(type(check)),
-                f"{label!r} uses {name!r}, which no cell up to its checks defines",
+                f"{label!r} uses {name!r}, which no answer up to its checks defines",
                 f"the answer defines {', '.join(sorted(defined)) or 'nothing'}",
             )
     _check_probe(path, check, problems)
