@@ -14,7 +14,7 @@ from typing import Any
 
 from grader.authoring.citations import Reference, load_references
 from grader.authoring.directives import IMAGES, PLAIN_ADMONITIONS, split_role
-from grader.authoring.markup import INLINE, Block, Code, Directive, Text, blocks, kind_of, walk
+from grader.authoring.markup import INLINE, Block, Code, Directive, Text, blocks, inlines, kind_of
 from grader.authoring.page import Page
 from grader.authoring.prose_rules import image_path
 from grader.authoring.quiz import parse_quiz
@@ -200,14 +200,10 @@ def beliefs_of(page: Page, label: str) -> list[str]:
 
 def cited_keys(page: Page) -> list[str]:
     """The keys that the page cites, in order."""
-    keys: list[str] = []
-    for cell in page.cells:
-        for block in walk(cell.blocks()) if cell.kind == "markdown" else ():
-            if isinstance(block, Text):
-                for match in INLINE.finditer(block.text):
-                    if (match["role"] or "").startswith("cite"):
-                        keys += [key.strip() for key in match["content"].split(",")]
-    return list(dict.fromkeys(keys))
+    texts = (block for block in page.blocks() if isinstance(block, Text))
+    roles = (inline.match for text in texts for inline in inlines(text) if inline.kind == "role")
+    cited = (match["content"].split(",") for match in roles if match["role"].startswith("cite"))
+    return list(dict.fromkeys(key.strip() for keys in cited for key in keys))
 
 
 def as_html(text: str) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from grader.authoring.citations import load_references
 from grader.authoring.directives import DIRECTIVES, IMAGES, REMEDY, ROLES, split_role
-from grader.authoring.markup import INLINE, VERBATIM, Directive, Inline, Text, inlines, walk
+from grader.authoring.markup import INLINE, VERBATIM, Directive, Inline, Text, inlines
 from grader.authoring.page import Page
 from grader.authoring.problems import Problems
 from grader.authoring.quiz import QuizError, parse_quiz
@@ -49,12 +49,11 @@ class Prose:
     def check(self) -> None:
         """Report everything in the text that breaks a rule."""
         targets_of(self.page, self.problems)
-        for cell in self.page.cells:
-            for block in walk(cell.blocks()) if cell.kind == "markdown" else ():
-                if isinstance(block, Text):
-                    self._text(block)
-                elif isinstance(block, Directive):
-                    self._directive(block)
+        for block in self.page.blocks():
+            if isinstance(block, Text):
+                self._text(block)
+            elif isinstance(block, Directive):
+                self._directive(block)
 
     def complain(self, line: int, problem: str, remedy: str) -> None:
         """Note one problem of the page."""
