@@ -63,9 +63,8 @@ class BookForm:
         quiz = parse_quiz(block.body)
         parts = [self._render(blocks(quiz.question, block.body_line))]
         for choice in quiz.choices:
-            verdict = "**Right:**" if choice.right else "**Not so:**"
             options = {"class": f"quiz-choice {'right' if choice.right else 'wrong'} dropdown"}
-            explanation = f"{verdict} {self._text(choice.explanation)}"
+            explanation = f"{choice.verdict} {self._text(choice.explanation)}"
             parts.append(fenced("admonition", self._text(choice.text), options, explanation))
         return fenced("admonition", "Question", {"class": "quiz"}, "\n\n".join(parts))
 
@@ -76,7 +75,7 @@ class BookForm:
                 words, label = split_role(match["content"])
                 target = self.references.find(label)
                 if target is not None and target.kind == "exercise":
-                    return _exercise_link(words.replace("%s", target.words.split()[-1]), target)
+                    return _exercise_link(target.named(words), target)
             elif kind == "role" and match["role"] == "doc":
                 words, name = split_role(match["content"])
                 if (chapter := self.references.chapter_of(name)) is not None:
@@ -84,23 +83,21 @@ class BookForm:
             elif kind == "comment":
                 return ""  # the book publishes its sources
             elif kind == "link":
-                return self._link(self._text(match["text"]), match["href"], match[0])
+                return self._link(self._text(match["text"]), match["href"])
             return str(match[0])
 
         return INLINE.sub(replace, text)
 
-    def _link(self, words: str, href: str, written: str) -> str:
-        if href.startswith("#"):
-            target = self.references.find(href[1:])
-            if target is not None and target.kind == "exercise":
-                return _exercise_link(words, target)
-            return f"[{words}]({href})"
+    def _link(self, words: str, href: str) -> str:
         path, _, label = href.partition("#")
         chapter = self.references.chapter_of(path)
+        if label and (chapter is not None or not path):
+            target = self.references.find(label)
+            if target is not None and target.kind == "exercise":
+                return _exercise_link(words, target)
+            return f"[{words}](#{label})"
         if chapter is None:
             return f"[{words}]({href})"
-        if label:
-            return f"[{words}](#{label})"
         return f"{{doc}}`{words or chapter.title} </{book_docname(chapter)}>`"
 
 
@@ -114,4 +111,4 @@ def exercise_name(number: str) -> str:
 
 
 def _exercise_link(words: str, target: Target) -> str:
-    return f"[{words or target.words}](#{exercise_name(target.words.split()[-1])})"
+    return f"[{words or target.words}](#{exercise_name(target.number)})"

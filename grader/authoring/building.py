@@ -24,10 +24,12 @@ def build(course: Course, chapters: Iterable[Chapter]) -> list[Path]:
 
 def stale(course: Course, chapters: Iterable[Chapter]) -> list[str]:
     """What is wrong with the committed notebooks, in words; nothing is written. Empty when they are fresh."""
+    from grader.authoring.notebooks import as_text, student_notebook
+
     words = []
     for chapter in chapters:
         path = course.student_notebook(chapter)
-        if not _holds(path, _notebooks(course, chapter)[path]):
+        if not _holds(path, as_text(student_notebook(course, chapter))):
             words.append(f"stale: {path.relative_to(course.root)} - run `course build`")
     owned = {course.student_notebook(chapter) for chapter in course.chapters}
     for folder in sorted((course.root / "chapters").glob("*/")):
@@ -41,11 +43,12 @@ def stale(course: Course, chapters: Iterable[Chapter]) -> list[str]:
 
 
 def _notebooks(course: Course, chapter: Chapter) -> dict[Path, str]:
-    from grader.authoring.notebooks import as_text, source_notebook, student_notebook
+    from grader.authoring.notebooks import as_text, hand_out, source_notebook
 
+    source = source_notebook(course, chapter)
     return {
-        course.source_notebook(chapter): as_text(source_notebook(course, chapter)),
-        course.student_notebook(chapter): as_text(student_notebook(course, chapter)),
+        course.source_notebook(chapter): as_text(source),
+        course.student_notebook(chapter): as_text(hand_out(source)),
     }
 
 

@@ -3,6 +3,7 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from grader.errors import AuthoringError
 
@@ -57,9 +58,9 @@ def _load(path: Path, modified: int) -> dict[str, Reference]:
     return {key: _reference(key, entry) for key, entry in entries.items()}
 
 
-def _reference(key: str, entry: object) -> Reference:
-    fields = {name.lower(): _plain(value) for name, value in entry.fields.items()}  # type: ignore[attr-defined]
-    people = entry.persons.get("author") or entry.persons.get("editor") or []  # type: ignore[attr-defined]
+def _reference(key: str, entry: Any) -> Reference:
+    fields = {name.lower(): _plain(value) for name, value in entry.fields.items()}
+    people = entry.persons.get("author") or entry.persons.get("editor") or []
     surnames = [_plain(" ".join([*person.prelast_names, *person.last_names])) for person in people]
     full = [
         _plain(" ".join([*person.first_names, *person.middle_names, *person.prelast_names, *person.last_names]))

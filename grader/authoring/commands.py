@@ -62,11 +62,11 @@ def _select(chapters: tuple[str, ...]) -> tuple[Course, list[Chapter]]:
 
 def _refuse_mistakes(course: Course, chapters: list[Chapter]) -> None:
     from grader.authoring.checking import check_course
+    from grader.authoring.page import counted
 
     mistakes = check_course(course, chapters)
     if mistakes:
-        count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "1 mistake"
-        _end("\n".join([*map(str, mistakes), count]))
+        _end("\n".join([*map(str, mistakes), counted(len(mistakes), "mistake")]))
 
 
 def _end(words: str) -> NoReturn:

@@ -3,16 +3,16 @@
 import ast
 import builtins
 import inspect
-import symtable
 import textwrap
 from pathlib import Path
 from typing import Any
 
+from grader.authoring.cell_names import read_names
 from grader.authoring.cell_rules import syntax_tree
 from grader.authoring.page import Page, counted
 from grader.authoring.problems import Problems
 from grader.errors import AuthoringError
-from grader.hidden import HiddenCheck
+from grader.hidden import HiddenCheck, probe_source
 from grader.loading import load_alternatives, load_checks, load_mistakes
 
 
@@ -67,7 +67,7 @@ def _check_one(page: Page, label: str, check: HiddenCheck, problems: Problems) -
             problems.add(
                 path,
                 _line(type(check)),
-                f"{label!r} uses {name!r}, which no cell up to its checks defines",
+                f"{label!r} uses {name!r}, which no answer up to its checks defines",
                 f"the answer defines {', '.join(sorted(defined)) or 'nothing'}",
             )
     _check_probe(path, check, problems)
@@ -110,7 +110,8 @@ def _check_probe(path: Path, check: HiddenCheck, problems: Problems) -> None:
             "write probe(student, inputs)",
         )
         return
-    for name in sorted(_free_names(source) - set(dir(builtins))):
+    (travels,) = ast.parse(probe_source(check)).body
+    for name in sorted(read_names(travels) - set(dir(builtins))):
         uses = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name]
         problems.add(
             path,
@@ -118,20 +119,6 @@ def _check_probe(path: Path, check: HiddenCheck, problems: Problems) -> None:
             f"the probe of {check.exercise!r} uses {name!r}, which does not travel with it",
             f"import or define {name} inside the probe, or pass it through the case's inputs",
         )
-
-
-def _free_names(source: str) -> set[str]:
-    """The global names that the function's body reads."""
-    module = symtable.symtable(source, "probe", "exec")
-    waiting = [table for table in module.get_children() if table.get_name() == "probe"]
-    names: set[str] = set()
-    while waiting:
-        table = waiting.pop()
-        names.update(
-            symbol.get_name() for symbol in table.get_symbols() if symbol.is_global() and symbol.is_referenced()
-        )
-        waiting += table.get_children()
-    return names
 
 
 def _check_answers(page: Page, labels: set[str | None], problems: Problems) -> None:

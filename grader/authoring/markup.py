@@ -8,7 +8,6 @@ its outer one.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from textwrap import indent as indent_lines
 
 OPENING = re.compile(r"^(?P<indent>\s*)(?P<fence>:{3,}|`{3,}|~{3,})\s*(?P<info>.*?)\s*$")
 DIRECTIVE = re.compile(r"^\{(?P<name>[A-Za-z][\w:.-]*)\}\s*(?P<argument>.*)$")
@@ -189,7 +188,7 @@ def kind_of(match: re.Match[str]) -> str:
     return "link"
 
 
-def fenced(name: str, argument: str, options: dict[str, str], body: str, indent: str = "") -> str:
+def fenced(name: str, argument: str, options: dict[str, str], body: str) -> str:
     """A directive as text again, its fence longer than any inside it.
 
     >>> print(fenced("note", "", {"class": "tip"}, "a"))
@@ -204,4 +203,4 @@ def fenced(name: str, argument: str, options: dict[str, str], body: str, indent:
         f"{colons}{{{name}}} {argument}".rstrip(),
         *(f":{key}: {value}".rstrip() for key, value in options.items()),
     ]
-    return indent_lines("\n".join([*head, *([body] if body else []), colons]), indent)
+    return "\n".join([*head, *([body] if body else []), colons])

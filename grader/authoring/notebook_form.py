@@ -14,7 +14,7 @@ from typing import Any
 
 from grader.authoring.citations import Reference, load_references
 from grader.authoring.directives import IMAGES, PLAIN_ADMONITIONS, split_role
-from grader.authoring.markup import INLINE, Block, Code, Directive, Text, blocks, kind_of, walk
+from grader.authoring.markup import INLINE, Block, Code, Directive, Text, blocks, inlines, kind_of
 from grader.authoring.page import Page
 from grader.authoring.prose_rules import image_path
 from grader.authoring.quiz import parse_quiz
@@ -90,8 +90,7 @@ class NotebookForm:
         quiz = parse_quiz(block.body)
         parts = ["**Question**", self._render(blocks(quiz.question, block.body_line), quoted)]
         for choice in quiz.choices:
-            verdict = "**Right:**" if choice.right else "**Not so:**"
-            explanation = f"{verdict} {self._text(choice.explanation, quoted)}"
+            explanation = f"{choice.verdict} {self._text(choice.explanation, quoted)}"
             parts.append(DETAILS.format(as_html(self._text(choice.text, True)), explanation))
         return "\n\n".join(parts)
 
@@ -159,7 +158,7 @@ class NotebookForm:
         return "" if kind == "comment" else match[0]
 
     def _number(self, label: str | None) -> str | None:
-        return self.references.own[label].words.strip("()") if label else None
+        return self.references.own[label].number.strip("()") if label else None
 
     def _link(self, words: str, href: str) -> str:
         if href.startswith("#"):
@@ -190,9 +189,7 @@ class NotebookForm:
             return f"[{words or chapter.title}]({self.references.chapter_href(chapter)})"
         target = self.references.find(name)
         assert target is not None, "checked before"
-        number = target.words.split(" ", 1)[-1] if target.kind not in ("section", "equation") else target.words
-        shown = words.replace("%s", number).replace("{number}", number) or target.words
-        return f"[{shown}]({self.references.href(target)})"
+        return f"[{target.named(words)}]({self.references.href(target)})"
 
 
 def beliefs_of(page: Page, label: str) -> list[str]:
@@ -203,14 +200,10 @@ def beliefs_of(page: Page, label: str) -> list[str]:
 
 def cited_keys(page: Page) -> list[str]:
     """The keys that the page cites, in order."""
-    keys: list[str] = []
-    for cell in page.cells:
-        for block in walk(cell.blocks()) if cell.kind == "markdown" else ():
-            if isinstance(block, Text):
-                for match in INLINE.finditer(block.text):
-                    if (match["role"] or "").startswith("cite"):
-                        keys += [key.strip() for key in match["content"].split(",")]
-    return list(dict.fromkeys(keys))
+    texts = (block for block in page.blocks() if isinstance(block, Text))
+    roles = (inline.match for text in texts for inline in inlines(text) if inline.kind == "role")
+    cited = (match["content"].split(",") for match in roles if match["role"].startswith("cite"))
+    return list(dict.fromkeys(key.strip() for keys in cited for key in keys))
 
 
 def as_html(text: str) -> str:

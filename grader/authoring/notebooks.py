@@ -10,6 +10,7 @@ from typing import Any
 from nbformat import NotebookNode, from_dict, v4
 
 from grader.authoring.book_form import BookForm
+from grader.authoring.cell_rules import BEGIN, END
 from grader.authoring.checking import load_page
 from grader.authoring.notebook_form import NotebookForm
 from grader.authoring.page import Cell, Page, chapter_number, counted
@@ -59,11 +60,20 @@ def source_notebook(course: Course, chapter: Chapter) -> NotebookNode:
 
 
 def student_notebook(course: Course, chapter: Chapter) -> NotebookNode:
-    """The student notebook: the source notebook after nbgrader's own steps of generate_assignment."""
+    """The student notebook: what `hand_out` makes of the source notebook.
+
+    Raises:
+        AuthoringError: when the page breaks a rule of its cells or cards.
+    """
+    return hand_out(source_notebook(course, chapter))
+
+
+def hand_out(source: NotebookNode) -> NotebookNode:
+    """A copy of a source notebook after nbgrader's own steps of generate_assignment."""
     from nbgrader import preprocessors as steps
 
     return run_steps(
-        source_notebook(course, chapter),
+        source,
         steps.LockCells,
         steps.ClearSolutions,
         steps.ClearOutput,
@@ -93,7 +103,7 @@ def book_notebook(course: Course, chapter: Chapter, with_solutions: bool = False
         tags = [tag for tag in cell.tags if tag.startswith("hide-")]
         if with_solutions and cell.role == "answer":
             tags.append("hide-input")
-            made.source = "\n".join(line for line in made.source.split("\n") if not _is_marker(line))
+            made.source = "\n".join(line for line in made.source.split("\n") if BEGIN not in line and END not in line)
         if with_solutions:
             made.metadata.pop("nbgrader", None)
         made.metadata["tags"] = list(dict.fromkeys(tags))
@@ -203,7 +213,3 @@ def _notebook(cells: list[NotebookNode]) -> NotebookNode:
 
 def _hashed(text: str) -> str:
     return "cell-" + hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _is_marker(line: str) -> bool:
-    return "BEGIN SOLUTION" in line or "END SOLUTION" in line

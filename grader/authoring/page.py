@@ -1,6 +1,7 @@
 """A chapter's page in memory: its cells in order, and the exercises they make up."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,15 +135,15 @@ class Page:
         """The exercise with this label."""
         return next(exercise for exercise in self.exercises if exercise.label == label)
 
-    def directives(self, *names: str) -> list[Directive]:
-        """Every directive of these names, nested ones included."""
-        return [
-            block
-            for cell in self.cells
-            if cell.kind == "markdown"
-            for block in walk(cell.blocks())
-            if isinstance(block, Directive) and block.name in names
-        ]
+    def blocks(self) -> Iterator[Block]:
+        """Every block of the Markdown cells, nested ones included."""
+        for cell in self.cells:
+            if cell.kind == "markdown":
+                yield from walk(cell.blocks())
+
+    def directives(self, name: str) -> list[Directive]:
+        """Every directive of this name, nested ones included."""
+        return [block for block in self.blocks() if isinstance(block, Directive) and block.name == name]
 
 
 def chapter_number(chapter: Chapter) -> int:

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from grader.authoring.citations import load_references
 from grader.authoring.directives import DIRECTIVES, IMAGES, REMEDY, ROLES, split_role
-from grader.authoring.markup import INLINE, VERBATIM, Directive, Inline, Text, inlines, walk
+from grader.authoring.markup import INLINE, VERBATIM, Directive, Inline, Text, inlines
 from grader.authoring.page import Page
 from grader.authoring.problems import Problems
 from grader.authoring.quiz import QuizError, parse_quiz
@@ -49,12 +49,11 @@ class Prose:
     def check(self) -> None:
         """Report everything in the text that breaks a rule."""
         targets_of(self.page, self.problems)
-        for cell in self.page.cells:
-            for block in walk(cell.blocks()) if cell.kind == "markdown" else ():
-                if isinstance(block, Text):
-                    self._text(block)
-                elif isinstance(block, Directive):
-                    self._directive(block)
+        for block in self.page.blocks():
+            if isinstance(block, Text):
+                self._text(block)
+            elif isinstance(block, Directive):
+                self._directive(block)
 
     def complain(self, line: int, problem: str, remedy: str) -> None:
         """Note one problem of the page."""
@@ -106,16 +105,19 @@ class Prose:
 
     def _link(self, inline: Inline) -> None:
         href = inline.match["href"]
+        if re.match(r"[a-z][a-z0-9+.-]*:", href):
+            return
+        path, _, label = href.partition("#")
         if not href:
             self.complain(inline.line, f"a link that leads nowhere: {inline.match[0]}", "write where it leads")
-        elif href.startswith("#"):
-            self._label(href[1:], inline.line)
-        elif not re.match(r"[a-z][a-z0-9+.-]*:", href) and self.references.chapter_of(href.partition("#")[0]) is None:
+        elif path and self.references.chapter_of(path) is None:
             self.complain(
                 inline.line,
                 f"the link {href!r} leads to nothing that a reader has",
                 "link to ../ID/PAGE.md of a chapter, to a #label, or to an address",
             )
+        elif label or not path:
+            self._label(label, inline.line)
 
     def _image(self, inline: Inline) -> None:
         self._picture(inline.match["image"], inline.match["alt"], inline.line)

@@ -24,6 +24,11 @@ class Choice:
     text: str
     explanation: str
 
+    @property
+    def verdict(self) -> str:
+        """What stands before the explanation."""
+        return "**Right:**" if self.right else "**Not so:**"
+
 
 @dataclass(frozen=True)
 class Quiz:

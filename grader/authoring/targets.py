@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from grader.authoring.markup import Directive, Text, inlines, walk
+from grader.authoring.markup import Directive, Text, inlines
 from grader.authoring.page import Page, chapter_number, read_page
 from grader.authoring.problems import Problems
 from grader.course import Chapter, Course
@@ -27,6 +27,15 @@ class Target:
     line: int
     chapter: Chapter
 
+    @property
+    def number(self) -> str:
+        """What stands for `%s` or `{number}` in a reference: "1.2", "(1.3)", a section's title."""
+        return self.words if self.kind == "section" else self.words.split(" ", 1)[-1]
+
+    def named(self, words: str) -> str:
+        """What a reference with `words` of its own says; `words` may be empty."""
+        return words.replace("%s", self.number).replace("{number}", self.number) or self.words
+
 
 def targets_of(page: Page, problems: Problems | None = None) -> dict[str, Target]:
     """Every target of a page by its label, numbered in page order; labels used twice are reported."""
@@ -40,34 +49,33 @@ def targets_of(page: Page, problems: Problems | None = None) -> dict[str, Target
             problems.add(page.path, line, problem, "labels are unique in a chapter: rename one")
         found.setdefault(label, Target(label, kind, words, line, page.chapter))
 
-    for cell in page.cells:
-        for block in walk(cell.blocks()) if cell.kind == "markdown" else ():
-            if isinstance(block, Directive):
-                key = "name" if block.name in TABLES_AND_FIGURES else "label"
-                label, line = block.options.get(key), block.option_lines.get(key, block.line)
-                if block.name in TABLES_AND_FIGURES:
-                    counts[block.name] += 1
-                    words = f"{TABLES_AND_FIGURES[block.name]} {chapter}.{counts[block.name]}"
-                    if label:
-                        add(label, block.name, words, line)
-                elif block.name == "math" and label:
+    for block in page.blocks():
+        if isinstance(block, Directive):
+            key = "name" if block.name in TABLES_AND_FIGURES else "label"
+            label, line = block.options.get(key), block.option_lines.get(key, block.line)
+            if block.name in TABLES_AND_FIGURES:
+                counts[block.name] += 1
+                words = f"{TABLES_AND_FIGURES[block.name]} {chapter}.{counts[block.name]}"
+                if label:
+                    add(label, block.name, words, line)
+            elif block.name == "math" and label:
+                counts["equation"] += 1
+                add(label, "equation", f"({chapter}.{counts['equation']})", line)
+            elif block.name == "exercise" and label:
+                add(label, "exercise", f"Exercise {block.options.get('number', '')}", line)
+        elif isinstance(block, Text):
+            for inline in inlines(block):
+                if inline.kind == "display" and inline.match["equation"]:
                     counts["equation"] += 1
-                    add(label, "equation", f"({chapter}.{counts['equation']})", line)
-                elif block.name == "exercise" and label:
-                    add(label, "exercise", f"Exercise {block.options.get('number', '')}", line)
-            elif isinstance(block, Text):
-                for inline in inlines(block):
-                    if inline.kind == "display" and inline.match["equation"]:
-                        counts["equation"] += 1
-                        words = f"({chapter}.{counts['equation']})"
-                        add(inline.match["equation"], "equation", words, inline.line)
-                    elif inline.kind == "target":
-                        add(
-                            inline.match["target"],
-                            "section",
-                            _heading_after(block, inline.match.end()),
-                            inline.line,
-                        )
+                    words = f"({chapter}.{counts['equation']})"
+                    add(inline.match["equation"], "equation", words, inline.line)
+                elif inline.kind == "target":
+                    add(
+                        inline.match["target"],
+                        "section",
+                        _heading_after(block, inline.match.end()),
+                        inline.line,
+                    )
     return found
 
 

@@ -170,12 +170,11 @@ def status_page(course: Course, built: list[Built]) -> str:
 
 def versions(course: Course, built: list[Built]) -> list[tuple[str, str]]:
     """The distributions that the published chapters and their library import, and the makers of the book."""
-    sources = [cell.source for each in built for cell in code_cells(each.notebook)]
-    for each in built:
-        files = [path for path in course.library_files(each.chapter) if path.suffix == ".py"]
-        sources += [(course.library_root / path).read_text(encoding="utf-8") for path in files]
+    modules = {path for each in built for path in course.library_files(each.chapter) if path.suffix == ".py"}
+    sources = {cell.source for each in built for cell in code_cells(each.notebook)}
+    sources |= {(course.library_root / path).read_text(encoding="utf-8") for path in modules}
     names = set()
-    for source in set(sources):
+    for source in sources:
         for node in ast.walk(_parsed(source)):
             if isinstance(node, ast.Import):
                 names |= {alias.name.split(".")[0] for alias in node.names}

@@ -56,7 +56,8 @@ def library_parts(course: Course, published: tuple[Chapter, ...]) -> list[Part]:
     rows: list[tuple[Chapter | None, list[str]]] = [(None, list(course.settings["library"]["floor"]))]
     rows += [(chapter, list(chapter.owns)) for chapter in published]
     paths = {module_name(path): path for path in course.library_files() if path.suffix == ".py"}
-    trees = {name: ast.parse((course.library_root / path).read_text(encoding="utf-8")) for name, path in paths.items()}
+    sources = {name: (course.library_root / path).read_text(encoding="utf-8") for name, path in paths.items()}
+    trees = {name: ast.parse(source) for name, source in sources.items()}
     offered = {
         (str(node.module), alias.name): package
         for package in sorted(trees, reverse=True)
@@ -70,7 +71,6 @@ def library_parts(course: Course, published: tuple[Chapter, ...]) -> list[Part]:
         names = [name for name in trees if module_matches(name, patterns) and not re.search(r"\._|__main__", name)]
         entries, introductions = [], {}
         for name in names:
-            source = (course.library_root / paths[name]).read_text(encoding="utf-8")
             introductions[name] = markdown_of(ast.get_docstring(trees[name]) or "")
             for word, node, told in public_names(trees[name].body):
                 package = offered.get((name, word), name)
@@ -78,7 +78,7 @@ def library_parts(course: Course, published: tuple[Chapter, ...]) -> list[Part]:
                 # a class and a function may differ by a capital letter alone
                 label += "-2" if label in labels else ""
                 labels.add(label)
-                entries.append(Entry(word, name, package, label, _entry(word, node, told, source, label)))
+                entries.append(Entry(word, name, package, label, _entry(word, node, told, sources[name], label)))
         parts.append(Part(chapter, tuple(entries), introductions))
     return [part for part in parts if part.introductions]
 

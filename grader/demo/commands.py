@@ -36,6 +36,7 @@ def demo(chapter_ids: tuple[str, ...], every: bool, folder: Path, workers: int |
     """
     from rich.console import Console
 
+    from grader.authoring.page import counted
     from grader.course import find_root, load_course
     from grader.demo.performance import perform
     from grader.demo.scoreboard import board_csv, show_board, show_outcome
@@ -60,4 +61,5 @@ def demo(chapter_ids: tuple[str, ...], every: bool, folder: Path, workers: int |
         click.echo(f"scoreboard: {board}")
     count = sum(len(outcome.differences) for outcome in outcomes.values())
     if count:
-        raise CourseError(f"the demo differs from what was deserved in {count} points", "see ✗ above")
+        words = f"the demo ended with {counted(count, 'difference')} from what should be"
+        raise CourseError(words, "see the lines above that begin with ✗")

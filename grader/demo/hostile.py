@@ -133,6 +133,15 @@ print("LOOT", json.dumps(found), file=sys.stderr)
 '''
 
 
+def attempts(wanted: int) -> int:
+    """How many things the thief tries to read where it wants so many paths: each by two ways, and what has no path.
+
+    >>> attempts(3)
+    10
+    """
+    return 2 * wanted + THIEF.count("\nsteal(")
+
+
 def thief(wanted: list[str], drops: list[str], port: int, mark: str) -> str:
     """The thief's answer cell.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader.course import Chapter, Course
 from grader.demo.evidence import Listener, leaks, left_behind, loot_of, telling_lines
-from grader.demo.hostile import thief
+from grader.demo.hostile import attempts, thief
 from grader.demo.students import Student, make_students, sort_answers
 from grader.errors import UsageError
 from grader.grading.classroom import Classroom, open_classroom
@@ -31,7 +31,7 @@ class DemoOutcome:
         wrong: the students whom a difference concerns.
         attempts: how many things the thief tried to read.
         places: what lies where, for people.
-        seconds: from the first submission to the last check.
+        seconds: of all of it, from what each answer deserves to the reports.
     """
 
     students: list[Student]
@@ -49,7 +49,6 @@ def perform(
     folder: Path,
     workers: int | None,
     tell: Callable[[str], None],
-    sandbox: bool = True,
 ) -> DemoOutcome:
     """Make, grade and examine the class.
 
@@ -65,8 +64,7 @@ def perform(
     from grader.proving.material import read_material
     from grader.proving.running import run_chapter
 
-    if sandbox:
-        find_bubblewrap()
+    find_bubblewrap()
     began = time.monotonic()
     root = folder.resolve()
     _refuse_a_real_class(root, chapter)
@@ -92,13 +90,13 @@ def perform(
             course,
             chapter,
             classroom,
-            lambda plans: execute_all(plans, workers=workers, sandbox=sandbox),
+            lambda plans: execute_all(plans, workers=workers),
             finished=lambda graded: tell(f"  {graded.student}: {graded.points:g} of {graded.max_points:g}"),
         )
     finally:
         os.environ.pop(CANARY, None)
         listener.close()
-    outcome = DemoOutcome(students, _report(course, chapter, classroom), attempts=2 * len(wanted) + 4)
+    outcome = DemoOutcome(students, _report(course, chapter, classroom), attempts=attempts(len(wanted)))
     compare_scores(outcome)
     examine_thief(outcome, classroom.root, chapter, listener.visitors, drops, mark)
     _examine_leaks(outcome, course, chapter, classroom, mark)

@@ -16,8 +16,7 @@ from nbformat.v4 import new_code_cell
 from grader.demo.hostile import EMPTIES_LATER_CELLS, ENDLESS_LOOP, ENDS_EVERYTHING, FORGES
 from grader.proving.running import Tried
 
-WRONG_WAYS = ("one-wrong-way", "another-wrong-way", "a-third-wrong-way")
-NAMES_OF_THE_WRONG = ("carl", "dora", "egon")
+WRONG_WAYS = ("carl-one-wrong-way", "dora-another-wrong-way", "egon-a-third-wrong-way")
 
 
 @dataclass(frozen=True)
@@ -114,12 +113,11 @@ def _honest(skeleton: Any, answers: Answers) -> Iterator[Student]:
 
 
 def _wrong(skeleton: Any, answers: Answers) -> Iterator[Student]:
-    for number, way in enumerate(WRONG_WAYS):
+    for number, name in enumerate(WRONG_WAYS):
         chosen = {
             label: (answers.mistakes.get(label, [])[number : number + 1] or [stub])[0]
             for label, stub in answers.stub.items()
         }
-        name = f"{NAMES_OF_THE_WRONG[number]}-{way}"
         yield _student(name, f"mistake {number + 1} of each exercise", skeleton, chosen)
     last = list(answers.reference)[-1]
     slip = {**answers.reference, last: (answers.mistakes.get(last) or [answers.stub[last]])[0]}

@@ -82,6 +82,12 @@ BOOK = {
         "{numref}`shares` [so](#shares)",
         "[Exercise 1.2](#exercise-1-2) [so](#exercise-1-2)",
     ),
+    "a reference to an exercise in other words": (
+        "{numref}`task %s <shares>` {numref}`task {number} <shares>`",
+        "[task 1.2](#exercise-1-2) [task 1.2](#exercise-1-2)",
+    ),
+    "a link to an exercise by its page": ("[so](../01-tiny/tiny.md#shares)", "[so](#exercise-1-2)"),
+    "a link to a section by its page": ("[on](../02-more/more.md#beyond)", "[on](#beyond)"),
     "other references stay": (
         "{numref}`parts` {eq}`sum` [](#adding)",
         "{numref}`parts` {eq}`sum` [](#adding)",

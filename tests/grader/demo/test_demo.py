@@ -21,7 +21,7 @@ from grader.demo.evidence import leaks, left_behind, loot_of, telling_lines
 from grader.demo.performance import CANARY, DemoOutcome, compare_scores, examine_thief, perform
 from grader.demo.scoreboard import board_csv, show_board, show_outcome
 from grader.demo.students import make_students, noisy_code, sort_answers
-from grader.errors import UsageError
+from grader.errors import CourseError, UsageError
 from grader.proving.material import read_material
 from grader.proving.running import run_chapter
 from grader.teaching.report import ClassReport, Column, Row
@@ -200,10 +200,44 @@ def test_the_board_of_several_chapters_adds_up_and_names_what_differs(students):
     assert sum(row["hostile"] == "yes" for row in rows) == 10
 
 
+def test_a_board_of_sixteen_chapters_fits_into_a_hundred_columns(students):
+    outcomes = {
+        f"{number:02}-chapter": DemoOutcome(students, report_of(students, ada=17.75, oscar=0.25 * number, fred=2.0))
+        for number in range(1, 17)
+    }
+    compare_scores(outcomes["16-chapter"])
+    console = Console(width=100, file=io.StringIO())
+    show_board(outcomes, console)
+    lines = {line.split()[0]: line.split()[1:] for line in console.file.getvalue().splitlines() if line.strip()}
+    assert lines["ada-all-right"] == ["18¾"] * 15 + ["18¾✗", "300", "48"]
+    assert lines["oscar-endless-loop"][:5] == ["1¼", "1½", "1¾", "2", "2¼"]
+    assert {student.name for student in students} <= lines.keys()
+    narrow = Console(width=88, file=io.StringIO())
+    show_board(outcomes, narrow)
+    (ada,) = (line.split() for line in narrow.file.getvalue().splitlines() if line.startswith("ada"))
+    assert ada[0].endswith("…")
+    assert ada[1:] == lines["ada-all-right"]
+
+
 def test_a_chapter_and_all_of_them_cannot_both_be_asked_for(course, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_ROOT", str(course.root))
     done = CliRunner().invoke(demo, ["--all", course.chapters[0].id, "--class", str(tmp_path)])
     assert isinstance(done.exception, UsageError)
+
+
+def test_a_difference_is_shown_and_ends_the_command_with_an_error(students, course, tmp_path, monkeypatch):
+    def played(*arguments):
+        outcome = DemoOutcome(students, report_of(students, fred=2.0))
+        compare_scores(outcome)
+        return outcome
+
+    monkeypatch.setenv("COURSE_ROOT", str(course.root))
+    monkeypatch.setattr("grader.demo.performance.perform", played)
+    done = CliRunner().invoke(demo, ["--class", str(tmp_path)])
+    assert isinstance(done.exception, CourseError)
+    assert done.exception.exit_code == 1
+    assert str(done.exception).startswith("the demo ended with 1 difference from what should be\n")
+    assert "✗ fred-untouched: shares got 2.0 points and deserves 0" in done.output
 
 
 def test_a_folder_with_submissions_of_others_is_left_alone(course, tmp_path, monkeypatch):
