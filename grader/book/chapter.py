@@ -2,12 +2,14 @@
 
 import re
 import shutil
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from grader.book.executed import code_cells, line_of
 from grader.book.lookup import Built, duration
+from grader.book.unpublished import without_unpublished
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
 
@@ -23,13 +25,16 @@ DRAWS = re.compile(r"<(?:script|svg|canvas|img)\b", re.IGNORECASE)
 LAUNCH = {"jupyterhub": "JupyterHub", "colab": "Colab", "binder": "Binder"}
 
 
-def write_chapter(course: Course, built: Built, source: Path, with_solutions: bool = False) -> list[Path]:
+def write_chapter(
+    course: Course, built: Built, source: Path, missing: Mapping[str, str], with_solutions: bool = False
+) -> list[Path]:
     """Write the chapter's page, figures and student notebook below `source`; the page never holds an answer.
 
     Args:
         course: the course.
         built: one of its chapters; its notebook, made for the same edition, is changed here.
         source: the folder that Sphinx will read.
+        missing: what this edition does not have (`unpublished_targets`).
         with_solutions: whether the page keeps the answers.
 
     Returns the files written.
@@ -45,10 +50,13 @@ def write_chapter(course: Course, built: Built, source: Path, with_solutions: bo
     for cell, outputs in zip(code_cells(notebook), run.outputs, strict=True):
         cell.outputs = _published(chapter, cell, outputs)
     page = notebook if with_solutions else strip_solutions(notebook)
+    student = student_notebook(course, chapter)
+    for cell in [*page.cells, *student.cells]:
+        if cell.cell_type == "markdown":
+            cell.source = without_unpublished(cell.source, missing)
     for cell in page.cells:
         if cell.cell_type == "markdown":
             cell.source = BIBLIOGRAPHY.sub("", cell.source)
-    student = student_notebook(course, chapter)
     _add_facts(page, words)
     place = source / f"{book_docname(chapter)}.ipynb"
     folder = place.parent

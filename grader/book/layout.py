@@ -1,11 +1,12 @@
 """Which pages the book has, and the two files that tell Jupyter Book so, made from course.toml."""
 
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from grader.book.chapter import write_text
 from grader.book.katex import find_katex
+from grader.book.unpublished import without_unpublished
 from grader.course import Chapter, Course
 from grader.errors import AuthoringError
 
@@ -45,8 +46,13 @@ LAYOUT = ("_toc.yml", "_config.yml", "references.md")
 REFERENCES = "# References\n\n```{bibliography}\n```\n"
 
 
-def front_pages(course: Course, source: Path) -> list[Path]:
+def front_pages(course: Course, source: Path, missing: Mapping[str, str]) -> list[Path]:
     """Copy the committed pages of `book/` below `source`; returns the files written.
+
+    Args:
+        course: the course.
+        source: the folder that Sphinx will read.
+        missing: what this edition does not have (`unpublished_targets`).
 
     Raises:
         AuthoringError: when there is no front page.
@@ -58,13 +64,12 @@ def front_pages(course: Course, source: Path) -> list[Path]:
     folders = [book, *(book / name for name in GROUPS)]
     found = [path for folder in folders for kind in ("*.md", "*.bib", "*.svg") for path in folder.glob(kind)]
     for path in sorted(found):
-        target = source / path.relative_to(book)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8")
         if path == book / "index.md":
-            write_text(target, f"{path.read_text(encoding='utf-8').rstrip()}\n\n{DOWNLOADS}\n")
-        elif not target.is_file() or target.read_bytes() != path.read_bytes():
-            shutil.copyfile(path, target)
-        written.append(target)
+            text = f"{text.rstrip()}\n\n{DOWNLOADS}\n"
+        if path.suffix == ".md":
+            text = without_unpublished(text, missing)
+        written.append(write_text(source / path.relative_to(book), text))
     return written
 
 
@@ -82,11 +87,7 @@ def write_layout(course: Course, chapters: tuple[Chapter, ...], source: Path) ->
     }
     if cites:
         texts["references.md"] = REFERENCES
-    for name, text in texts.items():
-        path = source / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-    return [source / name for name in texts]
+    return [write_text(source / name, text) for name, text in texts.items()]
 
 
 def toc(course: Course, chapters: tuple[Chapter, ...], source: Path, references: bool) -> dict[str, Any]:

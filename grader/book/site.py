@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from grader.book.lookup import Built, command_page, commit_of, index_page, statu
 from grader.book.polish import polish
 from grader.book.reference import library_parts, reference_pages
 from grader.book.secrets import BESIDES_ANSWERS, EVERYTHING, published_chapters, secrets_of
-from grader.book.unpublished import take_out_unpublished, unpublished_targets
+from grader.book.unpublished import unpublished_targets, without_unpublished
 from grader.course import Chapter, Course
 from grader.errors import CourseError
 
@@ -90,10 +90,10 @@ def build_site(
         Built(chapter, load_page(course, chapter), notebook, run)
         for (chapter, notebook), run in zip(notebooks, runs, strict=True)
     ]
-    written = [*front_pages(course, source), *_made_pages(course, built, source)]
+    missing = unpublished_targets(course, chapters)
+    written = [*front_pages(course, source, missing), *_made_pages(course, built, source, missing)]
     for each in built:
-        written += write_chapter(course, each, source, with_solutions)
-    take_out_unpublished(written, unpublished_targets(course, chapters))
+        written += write_chapter(course, each, source, missing, with_solutions)
     before = (source / "_toc.yml").read_text(encoding="utf-8") if (source / "_toc.yml").is_file() else ""
     # before the table of contents is made of what lies there: a page may have been taken out of the book
     _remove_others(source, [*written, *(source / name for name in LAYOUT)])
@@ -151,7 +151,7 @@ class Board:
             self._say(f"{chapter.id}: {words}", False)
 
 
-def _made_pages(course: Course, built: list[Built], source: Path) -> list[Path]:
+def _made_pages(course: Course, built: list[Built], source: Path, missing: Mapping[str, str]) -> list[Path]:
     """The pages that nobody writes."""
     parts = library_parts(course, tuple(each.chapter for each in built))
     glossary = course.root / "book" / "glossary.md"
@@ -162,7 +162,7 @@ def _made_pages(course: Course, built: list[Built], source: Path) -> list[Path]:
         "teaching/course-command.md": command_page(),
         **reference_pages(course, parts),
     }
-    return [write_text(source / name, text) for name, text in pages.items()]
+    return [write_text(source / name, without_unpublished(text, missing)) for name, text in pages.items()]
 
 
 def _add_formats(

@@ -1,9 +1,7 @@
 """References to chapters that this edition does not have become words: a link needs a target."""
 
-import json
 import re
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 from grader.authoring.page import chapter_number, read_page
 from grader.authoring.problems import Problems
@@ -34,7 +32,7 @@ def unpublished_targets(course: Course, published: tuple[Chapter, ...]) -> dict[
     return found
 
 
-def without_unpublished(text: str, missing: dict[str, str]) -> str:
+def without_unpublished(text: str, missing: Mapping[str, str]) -> str:
     """The text with each link to something missing as its words, or as the chapter it led to where it has none.
 
     >>> without_unpublished("[beams](#beam) in [](#beam), {numref}`beam`", {"beam": "chapter 8"})
@@ -47,22 +45,3 @@ def without_unpublished(text: str, missing: dict[str, str]) -> str:
         return (found["words"] or missing[name]) if name in missing else found[0]
 
     return ROLE.sub(words, LINK.sub(words, text))
-
-
-def take_out_unpublished(pages: Iterable[Path], missing: dict[str, str]) -> None:
-    """Rewrite the pages that refer to something missing."""
-    for path in pages:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".ipynb":
-            notebook = json.loads(text)
-            for cell in notebook["cells"]:
-                if cell["cell_type"] == "markdown":
-                    lines = without_unpublished("".join(cell["source"]), missing).splitlines(keepends=True)
-                    cell["source"] = lines
-            changed = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-            if notebook == json.loads(text):
-                continue
-        else:
-            changed = without_unpublished(text, missing)
-        if changed != text:
-            path.write_text(changed, encoding="utf-8")

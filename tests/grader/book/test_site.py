@@ -135,7 +135,7 @@ def page_of(course: Course) -> list[Path]:
     chapter = course.chapters[0]
     notebook = book_notebook(course, chapter)
     built = Built(chapter, load_page(course, chapter), notebook, execute(course, chapter, notebook))
-    return write_chapter(course, built, course.build / "src")
+    return write_chapter(course, built, course.build / "src", {})
 
 
 FIGURE = """from IPython.display import HTML
