@@ -41,13 +41,18 @@ The checks below an answer are examples with a diagnosis; further checks decide 
 this file under its own name."""
 
 
-def source_notebook(course: Course, chapter: Chapter) -> NotebookNode:
+def source_notebook(course: Course, chapter: Chapter, page: Page | None = None) -> NotebookNode:
     """nbgrader's source notebook: solutions, and a call of the hidden check on top of each checks cell.
+
+    Args:
+        course: the course.
+        chapter: one of its chapters.
+        page: the chapter's page, where it is read and checked already.
 
     Raises:
         AuthoringError: when the page breaks a rule of its cells or cards.
     """
-    page = load_page(course, chapter)
+    page = page or load_page(course, chapter)
     form = NotebookForm(course, page)
     cells = [v4.new_markdown_cell(_opening(course, page), id="about-this-notebook")]
     for cell in page.cells:
@@ -86,13 +91,15 @@ def hand_out(source: NotebookNode) -> NotebookNode:
     )
 
 
-def book_notebook(course: Course, chapter: Chapter, with_solutions: bool = False) -> NotebookNode:
+def book_notebook(
+    course: Course, chapter: Chapter, page: Page | None = None, with_solutions: bool = False
+) -> NotebookNode:
     """The chapter for the book, to be executed: MyST text, solutions in place, no hidden checks.
 
     After it has run, pass it through `strip_solutions`, which keeps the outputs. With `with_solutions` there
     is nothing to strip: the markers are gone and the answers are folded away.
     """
-    page = load_page(course, chapter)
+    page = page or load_page(course, chapter)
     form = BookForm(course, page)
     cells = []
     for cell in page.cells:

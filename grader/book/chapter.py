@@ -42,7 +42,7 @@ def write_chapter(
     Raises:
         AuthoringError: when a cell draws a picture or an interactive figure that has no words.
     """
-    from grader.authoring.notebooks import as_text, strip_solutions, student_notebook
+    from grader.authoring.notebooks import as_text, hand_out, source_notebook, strip_solutions
     from grader.authoring.targets import book_docname
 
     chapter, notebook, run = built.chapter, built.notebook, built.run
@@ -50,7 +50,7 @@ def write_chapter(
     for cell, outputs in zip(code_cells(notebook), run.outputs, strict=True):
         cell.outputs = _published(chapter, cell, outputs)
     page = notebook if with_solutions else strip_solutions(notebook)
-    student = student_notebook(course, chapter)
+    student = hand_out(source_notebook(course, chapter, built.page))
     for cell in [*page.cells, *student.cells]:
         if cell.cell_type == "markdown":
             cell.source = without_unpublished(cell.source, missing)

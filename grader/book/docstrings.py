@@ -3,7 +3,7 @@
 import ast
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 WIDTH = 76
 """Letters of a signature on one line; a longer one has a line for each parameter."""
@@ -18,6 +18,8 @@ SECTIONS = {
 SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):$")
 SPECIAL = re.compile(r"([\\*_$<>\[\]{}#~^|])")
 CODE = re.compile(r"(``.+?``|`[^`]+`)", re.DOTALL)
+
+Lines = Sequence[bytes]
 
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -38,22 +40,28 @@ def public_names(body: list[ast.stmt]) -> Iterator[tuple[str, Documented | None,
                 yield target.id, None, textwrap.dedent(words)
 
 
-def signature(node: Documented, source: str, owner: str = "") -> str:
-    """How a function is called, or a class made, as the source has it; a method stands behind its class."""
+def signature(node: Documented, lines: Lines, owner: str = "") -> str:
+    """How a function is called, or a class made, as the source has it; a method stands behind its class.
+
+    Args:
+        node: the function or class, parsed.
+        lines: the lines of its module in UTF-8.
+        owner: the class of a method.
+    """
     if isinstance(node, ast.ClassDef):
         made = next((each for each in node.body if getattr(each, "name", "") == "__init__"), None)
         if isinstance(made, ast.FunctionDef):
-            parameters = _parameters(made.args, source)[1:]
+            parameters = _parameters(made.args, lines)[1:]
         else:
             fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
-            parameters = [" ".join(str(ast.get_source_segment(source, each)).split()) for each in fields]
+            parameters = [_text(each, lines) for each in fields]
         bases = ", ".join(ast.unparse(base) for base in node.bases)
         return _call(f"class {node.name}", parameters, f"  # extends {bases}" if bases else "")
     words = {ast.unparse(each) for each in node.decorator_list}
-    parameters = _parameters(node.args, source)
+    parameters = _parameters(node.args, lines)
     if owner and "staticmethod" not in words:
         parameters = parameters[1:]
-    back = f" -> {_text(node.returns, source)}" if node.returns else ""
+    back = f" -> {_text(node.returns, lines)}" if node.returns else ""
     name = f"{owner}.{node.name}" if owner else node.name
     return f"{name}{back}" if words & {"property", "cached_property"} else _call(name, parameters, back)
 
@@ -65,28 +73,33 @@ def _call(name: str, parameters: list[str], after: str) -> str:
     return f"{name}(\n    " + ",\n    ".join(parameters) + f"\n){after}"
 
 
-def _parameters(args: ast.arguments, source: str) -> list[str]:
+def _parameters(args: ast.arguments, lines: Lines) -> list[str]:
     plain = [*args.posonlyargs, *args.args]
     defaults = [None] * (len(plain) - len(args.defaults)) + list(args.defaults)
-    found = [_parameter(each, default, source) for each, default in zip(plain, defaults, strict=True)]
+    found = [_parameter(each, default, lines) for each, default in zip(plain, defaults, strict=True)]
     if args.posonlyargs:
         found.insert(len(args.posonlyargs), "/")
     if args.vararg:
-        found.append("*" + _parameter(args.vararg, None, source))
+        found.append("*" + _parameter(args.vararg, None, lines))
     elif args.kwonlyargs:
         found.append("*")
-    found += [_parameter(*pair, source) for pair in zip(args.kwonlyargs, args.kw_defaults, strict=True)]
-    return [*found, "**" + _parameter(args.kwarg, None, source)] if args.kwarg else found
+    found += [_parameter(*pair, lines) for pair in zip(args.kwonlyargs, args.kw_defaults, strict=True)]
+    return [*found, "**" + _parameter(args.kwarg, None, lines)] if args.kwarg else found
 
 
-def _parameter(arg: ast.arg, default: ast.expr | None, source: str) -> str:
-    kind = f": {_text(arg.annotation, source)}" if arg.annotation else ""
+def _parameter(arg: ast.arg, default: ast.expr | None, lines: Lines) -> str:
+    kind = f": {_text(arg.annotation, lines)}" if arg.annotation else ""
     equals = " = " if kind else "="
-    return f"{arg.arg}{kind}" + (f"{equals}{_text(default, source)}" if default is not None else "")
+    return f"{arg.arg}{kind}" + (f"{equals}{_text(default, lines)}" if default is not None else "")
 
 
-def _text(node: ast.expr, source: str) -> str:
-    return " ".join(str(ast.get_source_segment(source, node)).split())
+def _text(node: ast.stmt | ast.expr, lines: Lines) -> str:
+    """As `ast.get_source_segment`, which splits the whole module into lines at each call."""
+    assert node.end_lineno is not None
+    part = list(lines[node.lineno - 1 : node.end_lineno])
+    part[-1] = part[-1][: node.end_col_offset]
+    part[0] = part[0][node.col_offset :]
+    return " ".join(b" ".join(part).decode().split())
 
 
 def markdown_of(docstring: str) -> str:

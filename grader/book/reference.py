@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from grader.authoring.page import chapter_number
-from grader.book.docstrings import Documented, fence, markdown_of, public_names, signature
+from grader.book.docstrings import Documented, Lines, fence, markdown_of, public_names, signature
 from grader.course import Chapter, Course, module_matches, module_name
 
 
@@ -58,6 +58,7 @@ def library_parts(course: Course, published: tuple[Chapter, ...]) -> list[Part]:
     paths = {module_name(path): path for path in course.library_files() if path.suffix == ".py"}
     sources = {name: (course.library_root / path).read_text(encoding="utf-8") for name, path in paths.items()}
     trees = {name: ast.parse(source) for name, source in sources.items()}
+    lines = {name: source.encode().splitlines() for name, source in sources.items()}
     offered = {
         (str(node.module), alias.name): package
         for package in sorted(trees, reverse=True)
@@ -78,7 +79,7 @@ def library_parts(course: Course, published: tuple[Chapter, ...]) -> list[Part]:
                 # a class and a function may differ by a capital letter alone
                 label += "-2" if label in labels else ""
                 labels.add(label)
-                entries.append(Entry(word, name, package, label, _entry(word, node, told, sources[name], label)))
+                entries.append(Entry(word, name, package, label, _entry(word, node, told, lines[name], label)))
         parts.append(Part(chapter, tuple(entries), introductions))
     return [part for part in parts if part.introductions]
 
@@ -142,15 +143,15 @@ def _page(part: Part) -> str:
     return "\n\n".join(texts) + "\n"
 
 
-def _entry(name: str, node: Documented | None, words: str, source: str, label: str) -> str:
+def _entry(name: str, node: Documented | None, words: str, lines: Lines, label: str) -> str:
     texts = [f"({label})=\n### {name}"]
     if node is not None:
-        texts.append(fence("python", signature(node, source)))
+        texts.append(fence("python", signature(node, lines)))
     texts.append(markdown_of(words))
     if isinstance(node, ast.ClassDef):
         members = list(public_names(node.body))
         texts += [f"- `{field}`: {markdown_of(told)}" for field, each, told in members if each is None]
         for _, method, told in members:
             if isinstance(method, ast.FunctionDef):
-                texts += [fence("python", signature(method, source, node.name)), markdown_of(told)]
+                texts += [fence("python", signature(method, lines, node.name)), markdown_of(told)]
     return "\n\n".join(text for text in texts if text)

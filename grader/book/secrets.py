@@ -107,13 +107,14 @@ def secrets_of(
         if kind not in kinds:
             continue
         squeezed = squeeze(text)
+        if squeezed in found or not _specific(text, squeezed) or squeezed in public:
+            continue
         quoted = is_quoted(text)
         if kind == "library" and (squeezed in docstrings or (quoted and squeezed in described)):
             continue
-        if squeezed not in found and _specific(text, squeezed) and squeezed not in public:
-            place = f"{path.relative_to(course.root).as_posix()}:{line}"
-            names = frozenset(word for word in WORD.findall(text) if _is_name(word) and word not in spoken)
-            found[squeezed] = Secret(squeezed, kind, place, f"{kind} in {owner}", names, quoted)
+        place = f"{path.relative_to(course.root).as_posix()}:{line}"
+        names = frozenset(word for word in WORD.findall(text) if _is_name(word) and word not in spoken)
+        found[squeezed] = Secret(squeezed, kind, place, f"{kind} in {owner}", names, quoted)
     return list(found.values())
 
 

@@ -83,12 +83,16 @@ def build_site(
     base = course.build / ("book-with-solutions" if with_solutions else "book")
     source, html, doctrees = base / "src", base / "html", base / "doctrees"
     source.mkdir(parents=True, exist_ok=True)
-    notebooks = [(chapter, book_notebook(course, chapter, with_solutions=with_solutions)) for chapter in chapters]
+    pages = [load_page(course, chapter) for chapter in chapters]
+    notebooks = [
+        (chapter, book_notebook(course, chapter, page, with_solutions))
+        for chapter, page in zip(chapters, pages, strict=True)
+    ]
     board = Board(say, len(chapters))
     runs = execute_all(course, notebooks, jobs, board.progress, board.ended)
     built = [
-        Built(chapter, load_page(course, chapter), notebook, run)
-        for (chapter, notebook), run in zip(notebooks, runs, strict=True)
+        Built(chapter, page, notebook, run)
+        for page, (chapter, notebook), run in zip(pages, notebooks, runs, strict=True)
     ]
     missing = unpublished_targets(course, chapters)
     written = [*front_pages(course, source, missing), *_made_pages(course, built, source, missing)]

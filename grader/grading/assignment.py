@@ -71,9 +71,10 @@ def load_assignment(course: Course, chapter: Chapter) -> Assignment:
     Raises:
         AuthoringError: for every author's mistake, before anything is run or written.
     """
-    from grader.authoring.notebooks import source_notebook, student_notebook
+    from grader.authoring.notebooks import hand_out, source_notebook
 
-    source, skeleton = source_notebook(course, chapter), student_notebook(course, chapter)
+    source = source_notebook(course, chapter)
+    skeleton = hand_out(source)
     hidden = load_checks(chapter.hidden)
     exercises = _exercises(chapter, skeleton, hidden, _headings(course, chapter))
     files = tuple((str(path), (course.library_root / path).read_bytes()) for path in course.library_files(chapter))
