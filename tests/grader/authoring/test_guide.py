@@ -12,19 +12,20 @@ from grader.loading import load_module
 from grader.proving.chapter import prove_chapter
 
 from .conftest import Mini
+from .guide import files_of_the_guide, prose_of_the_guide
 
-GUIDE = Path(__file__).resolve().parents[3] / "book" / "making" / "writing-an-exercise.md"
-FILE = re.compile(r"^(`{3,})\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
+FIGURES = "lib/byhand/widgets/"
 
 
 @pytest.fixture
 def guided(mini: Mini) -> Mini:
-    """The miniature course with the guide's files, which name the real course's library."""
-    for _, name, text in FILE.findall(GUIDE.read_text(encoding="utf-8")):
-        path = mini.root / name.replace("byhand", "tinylib")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        before = path.read_text(encoding="utf-8") + "\n" if path.exists() else ""
-        path.write_text(before + text.replace("byhand", "tinylib"), encoding="utf-8", newline="\n")
+    """The miniature course with the guide's chapter, which names the real course's library."""
+    for name, text in files_of_the_guide().items():
+        if not name.startswith(FIGURES):
+            path = mini.root / name.replace("byhand", "tinylib")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            before = path.read_text(encoding="utf-8") + "\n" if path.exists() else ""
+            path.write_text(before + text.replace("byhand", "tinylib"), encoding="utf-8", newline="\n")
     return mini
 
 
@@ -49,10 +50,14 @@ def test_the_guides_module_does_what_its_docstrings_show(guided: Mini) -> None:
     assert doctest.testmod(module) == (0, 1)
 
 
-def test_commands_and_tests_of_the_guide_name_chapters_that_are_there() -> None:
-    course = load_course(GUIDE.parents[2])
-    named = re.findall(
-        r"(?:course \w+|-k)(?: --\w+)* (\d\d-[a-z0-9-]+)", FILE.sub("", GUIDE.read_text(encoding="utf-8"))
-    )
+def test_the_guides_figure_does_what_its_docstring_shows(tmp_path: Path) -> None:
+    """That it works in a browser is a test of the browser's."""
+    (tmp_path / "figure.py").write_text(files_of_the_guide()[FIGURES + "penalties.py"], encoding="utf-8")
+    assert doctest.testmod(load_module(tmp_path / "figure.py")) == (0, 1)
+
+
+def test_commands_of_the_guide_name_chapters_that_are_there(repository: Path) -> None:
+    known = {chapter.id for chapter in load_course(repository).chapters} | {"17-small-changes"}
+    named = re.findall(r"(?:course \w+|-k)(?: --\w+)* (\d\d-[a-z0-9-]+)", prose_of_the_guide())
     assert len(named) > 5
-    assert set(named) <= {*(chapter.id for chapter in course.chapters), "17-small-changes"}
+    assert set(named) <= known
