@@ -65,16 +65,18 @@ def installed() -> dict[str, str]:
     """What decides how code runs here, in words: Python, the machine, and each distribution with its version.
 
     Distributions are read from the names of their folders: opening the files of hundreds takes as long as
-    grading a submission.
+    grading a submission. What a package carries inside itself is its own matter: setuptools puts such a folder
+    on the path as soon as anything imports it, and the answer must not depend on when that is.
     """
     found = {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "machine": f"{platform.system()} {platform.machine()}",
         "grader.execution": _engine(),
     }
-    for folder in sys.path:
-        if folder.startswith((sys.prefix, sys.base_prefix)) and Path(folder).is_dir():
-            for path in Path(folder).iterdir():
+    for folder in map(Path, sys.path):
+        inside_a_package = {"site-packages", "dist-packages"} & set(folder.parent.parts)
+        if str(folder).startswith((sys.prefix, sys.base_prefix)) and not inside_a_package and folder.is_dir():
+            for path in folder.iterdir():
                 stem, ending = path.stem, path.suffix
                 if ending in (".dist-info", ".egg-info"):
                     distribution, _, version = stem.partition("-")

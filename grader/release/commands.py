@@ -19,7 +19,7 @@ from grader.teaching.options import CLASS_OPTION
 )
 @click.option(
     "--notes",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Markdown about this class for the README: deadlines, where to hand in, where to ask.",
 )
@@ -44,13 +44,25 @@ def release(through: str, folder: Path | None, notes: Path | None) -> None:
     from grader.release.writing import write_bundle
 
     course = load_course(find_root())
-    bundle = make_bundle(course, through, notes.read_text(encoding="utf-8") if notes else "")
+    bundle = make_bundle(course, through, _read_notes(notes) if notes else "")
     secrets = secrets_of(course, through)
     place = folder or course.build / "release" / bundle.name
     written = write_bundle(bundle, place, lambda part: refuse_leaks(part, secrets))
     megabytes = written.archive.stat().st_size / 1e6
     click.echo(f"{written.folder}: {len(bundle.files)} files; none of {len(secrets)} secret lines is in them")
     click.echo(f"{written.archive}: {megabytes:.1f} MB" + ("" if written.changed else ", as before"))
+
+
+def _read_notes(path: Path) -> str:
+    from grader.errors import UsageError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        way_out = "write there, in Markdown, when and where to hand in; or leave out --notes"
+        raise UsageError(f"the notes {path} cannot be read: {error.strerror}", way_out) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"the notes {path} are not in UTF-8", "save the file as UTF-8") from None
 
 
 @click.command()

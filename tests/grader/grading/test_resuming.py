@@ -4,6 +4,7 @@ import json
 import os
 import re
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -328,3 +329,16 @@ def test_distributions_are_those_that_are_installed() -> None:
     assert found["python"].endswith(".".join(map(str, os.sys.version_info[:3])))
     for name in ("numpy", "nbgrader", "ipython"):
         assert ours[name] == known[name]
+
+
+def test_what_is_installed_does_not_depend_on_what_was_imported(tmp_path: Path, monkeypatch) -> None:
+    """setuptools, once imported, puts the folder of the packages inside it on the path."""
+    site = tmp_path / "site-packages"
+    inside = site / "carrier" / "_vendor"
+    for folder in (site / "carrier-1.0.dist-info", inside / "passenger-1.0.dist-info"):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    for folder in (site, inside):
+        monkeypatch.syspath_prepend(folder)
+    found = keys.installed.__wrapped__()
+    assert ("carrier" in found, "passenger" in found) == (True, False)

@@ -263,6 +263,21 @@ def test_the_command_says_what_it_made_and_that_nothing_secret_is_in_it(root: Pa
     assert "as before" in run(root, "--through", "02-more").output
 
 
+def test_notes_that_cannot_be_read_are_named_with_the_way_out(root: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.md"
+    for content, words, way_out in [
+        (None, "No such file", "leave out --notes"),
+        ("Abgabe im Büro".encode("latin-1"), "not in UTF-8", "save the file as UTF-8"),
+    ]:
+        if content is not None:
+            notes.write_bytes(content)
+        done = run(root, "--through", "01-tiny", "--notes", str(notes))
+        assert isinstance(done.exception, UsageError)
+        assert words in done.exception.problem
+        assert way_out in done.exception.remedy
+    assert not (root / "build" / "release").exists()
+
+
 def test_a_leak_stops_the_release_and_nothing_is_left_behind(root: Path, tmp_path: Path) -> None:
     write_bundle(make_bundle(load_course(root), "01-tiny"), tmp_path / "out", lambda part: None)
     before = (tmp_path / "out.zip").read_bytes()
