@@ -51,6 +51,9 @@ def _check_options(page: Page, cell: Cell, problems: Problems) -> None:
     alt = cell.options.get("alt")
     if alt is not None and not str(alt).strip():
         problems.add(page.path, cell.opening, "an empty :alt:", "say in words what the picture shows")
+    if alt is None and "plt.show()" in cell.source:
+        remedy = 'add a line `:alt: "what it shows"` below the cell\'s {code-cell} line'
+        problems.add(page.path, cell.opening, "a figure without :alt:", remedy)
 
 
 def _check_tags(page: Page, cell: Cell, problems: Problems) -> None:

@@ -166,7 +166,11 @@ def read_page(course: Course, chapter: Chapter, problems: Problems) -> Page | No
 def _title(cells: list[Cell], chapter: Chapter, problems: Problems) -> str:
     first = cells[0] if cells else None
     if first is not None and first.kind == "markdown" and (heading := re.match(r"#\s+(.+)", first.source)):
-        return heading[1].strip()
+        title = heading[1].strip()
+        if title != chapter.title:
+            problem = f"the page's title is {title!r}, the chapter's {chapter.title!r}"
+            problems.add(chapter.page, first.line, problem, "make the title in course.toml the same")
+        return title
     problems.add(
         chapter.page,
         first.line if first else 1,

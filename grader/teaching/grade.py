@@ -90,6 +90,7 @@ def _print_summary(graded: Any, root: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from grader.authoring.page import counted
     from grader.teaching.report import printable
 
     console = Console()
@@ -109,7 +110,7 @@ def _print_summary(graded: Any, root: Path) -> None:
         console.print(table)
     mean = sum(each.points for each in graded) / len(graded)
     console.print(
-        f"{len(graded)} submissions, mean {mean:.2f}. Feedback: {root / 'feedback'}",
+        f"{counted(len(graded), 'submission')}, mean {mean:.2f}. Feedback: {root / 'feedback'}",
         soft_wrap=True,
         highlight=False,
     )

@@ -118,6 +118,8 @@ def points_moved(move: Any) -> str:
 
 def in_words(report: Any) -> list[str]:
     """Totals, what was done, and what comes next."""
+    from grader.authoring.page import counted
+
     totals: dict[str, float] = {}
     for move in report.moves:
         totals[move.student] = totals.get(move.student, 0.0) + move.gain
@@ -126,7 +128,8 @@ def in_words(report: Any) -> list[str]:
     hidden = len(report.moves) - MOST_SHOWN
     lines = [f"{hidden} more changes are not shown; --csv FILE has them all."] if hidden > 0 else []
     lines.append(
-        f"{len(gain)} students gain {sum(gain):g} points, {len(lose)} lose {-sum(lose):g}; "
+        f"{counted(len(gain), 'student')} gain{'s' if len(gain) == 1 else ''} {counted(sum(gain), 'point')}, "
+        f"{len(lose)} lose {-sum(lose):g}; "
         f"{len(report.executed)} were run again, {len(report.judged)} judged again from their kept answers, "
         f"{len(report.untouched)} untouched."
     )

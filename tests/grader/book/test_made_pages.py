@@ -123,7 +123,7 @@ def test_the_page_of_the_command_has_every_option_with_its_help(name: str) -> No
 @pytest.fixture
 def two_chapters(course: Course) -> Course:
     """A second chapter, which the first one and the front page refer to."""
-    second = replace(course.chapters[0], id="02-more", folder=course.root / "solutions/02-more")
+    second = replace(course.chapters[0], id="02-more", title="More", folder=course.root / "solutions/02-more")
     second.folder.mkdir()
     second.page.write_text("# More\n\n(much-more)=\n## Much more\n\nText.\n", encoding="utf-8")
     later = "Later comes [](#much-more), in [another chapter](../02-more/more.md).\n"

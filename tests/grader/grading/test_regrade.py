@@ -65,7 +65,7 @@ def test_a_changed_judge_is_shown_and_only_written_when_applied(graded: Workshop
     ]
     assert report.moves[0].why == "all zero: met now"
     assert (report.executed, sorted(report.judged), report.untouched) == ([], ["broken", "half", "right"], [])
-    assert "1 students gain 1 points, 0 lose 0" in in_words(report)[0]
+    assert "1 student gains 1 point, 0 lose 0" in in_words(report)[0]
     assert "--apply" in in_words(report)[-1]
     assert regraded(graded, nothing_to_run, apply=True).moves == report.moves
     assert scores(graded) == {"half": 3, "right": 3, "broken": 0}
