@@ -63,7 +63,7 @@ plain-book: $(READY) ## the pages once more with the newest Sphinx and without J
 	@PYTHONPATH=$(CURDIR) build/plain/bin/python -m sphinx -W --keep-going -n -q build/book/plain build/book/plain-html
 	@echo "build/book/plain-html/index.html"
 
-lighthouse: $(READY) ## Lighthouse's four numbers for a chapter on a phone (needs npm; PAGE=chapters/08-decoding/decoding.html)
+lighthouse: $(READY) ## Lighthouse's four numbers for chapter 1 on a phone (needs npm; PAGE=all for every chapter)
 	@python -m tests.browser.lighthouse $(PAGE)
 
 bench: $(READY) ## measured ratios against peer libraries, side by side in one run (ONLY="words" for some)

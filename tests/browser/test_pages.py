@@ -141,6 +141,20 @@ def test_an_answer_is_offered_as_a_notebook_to_fill_in(chromium: Browser, addres
     page.close()
 
 
+def test_code_is_copied_by_keyboard_and_without_prompts(chromium: Browser, address: str) -> None:
+    context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    for place, code in (
+        ("chapters/01-lm-basics/lm-basics.html", "from byhand import lab  # before torch"),
+        ("library/01-lm-basics.html", "mean_nll([(torch.tensor([1.0, 2.0, 9.0])"),
+    ):
+        page.goto(f"{address}/{place}", wait_until="load")
+        cell = page.locator("div.highlight").filter(has_text=code).first
+        cell.locator("button.copybtn").press("Enter")
+        page.wait_for_function("code => navigator.clipboard.readText().then(text => text.startsWith(code))", arg=code)
+    context.close()
+
+
 def test_a_hint_opens_at_a_click_by_keyboard_and_without_script(chromium: Browser, address: str) -> None:
     for script in (True, False):
         context = chromium.new_context(java_script_enabled=script)

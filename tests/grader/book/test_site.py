@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from grader.authoring.checking import load_page
 from grader.authoring.notebooks import book_notebook
-from grader.book.chapter import write_chapter
+from grader.book.chapter import facts, write_chapter
 from grader.book.commands import book
 from grader.book.executed import execute
 from grader.book.leak import LeakError
@@ -130,12 +130,25 @@ def test_a_picture_without_words_is_refused(course: Course) -> None:
         build_site(course)
 
 
-def page_of(course: Course) -> list[Path]:
-    """The files of the first chapter, after it was run."""
+def built_of(course: Course) -> Built:
+    """The first chapter, after it was run."""
     chapter = course.chapters[0]
     notebook = book_notebook(course, chapter)
-    built = Built(chapter, load_page(course, chapter), notebook, execute(course, chapter, notebook))
-    return write_chapter(course, built, course.build / "src", {})
+    return Built(chapter, load_page(course, chapter), notebook, execute(course, chapter, notebook))
+
+
+def page_of(course: Course) -> list[Path]:
+    """The files of the first chapter, after it was run."""
+    return write_chapter(course, built_of(course), course.build / "src", {})
+
+
+def test_a_notebook_is_opened_elsewhere_where_course_toml_says_so(course: Course) -> None:
+    built = built_of(course)
+    assert "Open in" not in facts(course, built)
+    course.settings["course"]["launch"] = {"colab": "https://colab.example/github/a/b/blob/main/"}
+    link = "[Open in Colab](https://colab.example/github/a/b/blob/main/chapters/01-tiny/tiny.ipynb)"
+    assert facts(course, built).count("Open in") == 1
+    assert link in facts(course, built)
 
 
 FIGURE = """from IPython.display import HTML
