@@ -10,7 +10,7 @@ from textwrap import indent
 
 from grader.authoring.directives import DIRECTIVES, split_role
 from grader.authoring.markup import INLINE, VERBATIM, Block, Directive, Text, blocks, fenced, kind_of
-from grader.authoring.notebook_form import beliefs_of
+from grader.authoring.notebook_form import BELIEFS, beliefs_of
 from grader.authoring.page import Page
 from grader.authoring.quiz import parse_quiz
 from grader.authoring.targets import References, Target, book_docname
@@ -50,7 +50,7 @@ class BookForm:
             return fenced("admonition", title, options, f"*{exercise.facts}*\n\n{self._render(block.blocks())}")
         if block.name == "mistakes":
             body = "\n".join(f"- {self._text(belief)}" for belief in beliefs_of(self.page, block.argument))
-            return fenced("admonition", "Common mistakes", {"class": "mistakes dropdown"}, body)
+            return fenced("admonition", "Common mistakes", {"class": "mistakes dropdown"}, f"{BELIEFS}\n\n{body}")
         if block.name == "quiz":
             return self._quiz(block)
         if block.name in VERBATIM:

@@ -22,6 +22,9 @@ from grader.authoring.targets import References
 from grader.course import Course
 from grader.loading import load_mistakes
 
+BELIEFS = "Each of these has led to a wrong answer:"
+"""Above the misconceptions, which read like statements."""
+
 DETAILS = "<details>\n<summary>{}</summary>\n\n{}\n\n</details>"
 
 
@@ -83,8 +86,8 @@ class NotebookForm:
         return _anchor(exercise.label) + _quote(f"{title}\n\n*{exercise.facts}*\n\n{body}")
 
     def _mistakes(self, block: Directive) -> str:
-        beliefs = beliefs_of(self.page, block.argument)
-        return DETAILS.format("Common mistakes", "\n".join(f"- {self._text(belief, True)}" for belief in beliefs))
+        beliefs = "\n".join(f"- {self._text(belief, True)}" for belief in beliefs_of(self.page, block.argument))
+        return DETAILS.format("Common mistakes", f"{BELIEFS}\n\n{beliefs}")
 
     def _quiz(self, block: Directive, quoted: bool) -> str:
         quiz = parse_quiz(block.body)

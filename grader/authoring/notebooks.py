@@ -110,12 +110,13 @@ def book_notebook(
         tags = [tag for tag in cell.tags if tag.startswith("hide-")]
         if with_solutions and cell.role == "answer":
             tags.append("hide-input")
+            made.metadata["mystnb"] = {"code_prompt_show": "Show the answer", "code_prompt_hide": "Hide the answer"}
             made.source = "\n".join(line for line in made.source.split("\n") if BEGIN not in line and END not in line)
         if with_solutions:
             made.metadata.pop("nbgrader", None)
         made.metadata["tags"] = list(dict.fromkeys(tags))
         if cell.options.get("alt"):
-            made.metadata["mystnb"] = {"image": {"alt": str(cell.options["alt"])}}
+            made.metadata.setdefault("mystnb", {})["image"] = {"alt": str(cell.options["alt"])}
         cells.append(made)
     return _notebook(cells)
 

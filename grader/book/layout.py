@@ -144,6 +144,8 @@ def config(course: Course, source: Path) -> dict[str, Any]:
                 "bibtex_bibfiles": bibliographies,
                 "bibtex_reference_style": "author_year",
                 "nb_merge_streams": True,
+                "nb_code_prompt_show": "Show the code",
+                "nb_code_prompt_hide": "Hide the code",
                 # what is copied from an example is what one types
                 "copybutton_prompt_text": r">>> |\.\.\. ",
                 "copybutton_prompt_is_regexp": True,
@@ -152,6 +154,9 @@ def config(course: Course, source: Path) -> dict[str, Any]:
                 "html_css_files": ["course.css"],
                 "html_js_files": ["quiz.js"],
                 "html_copy_source": False,
+                # the book has an index of its own, and options begin with two dashes
+                "html_use_index": False,
+                "smartquotes_action": "qe",
                 "html_show_sourcelink": False,
                 "html_context": {"default_mode": "auto"},
                 "html_theme_options": theme_options(about),

@@ -80,6 +80,9 @@ def short_duration(seconds: float) -> str:
     return re.sub(r" (s|min)\w*$", r" \1", words)
 
 
+AMOUNT, NO_BREAK = r"(?<=\d) (?=[a-z])", "\N{NO-BREAK SPACE}"
+
+
 def index_page(glossary: str, built: list[Built], parts: list[Part]) -> str:
     """Every term, exercise and name of the library, by the alphabet, with the places where it is treated."""
     from grader.authoring.book_form import exercise_name
@@ -149,9 +152,11 @@ def status_page(course: Course, built: list[Built]) -> str:
     ]
     for each in built:
         chapter = each.chapter
+        hours = f"{chapter.hours:g} h" if chapter.hours else ""
+        times = f"| {each.minutes} min | {hours} | {short_duration(each.run.seconds)} "
         lines.append(
-            f"| {chapter_number(chapter)} · [{chapter.title}](/{book_docname(chapter)}.ipynb) | {each.minutes} min "
-            f"| {f'{chapter.hours:g} h' if chapter.hours else ''} | {short_duration(each.run.seconds)} "
+            f"| {chapter_number(chapter)} · [{chapter.title}](/{book_docname(chapter)}.ipynb) "
+            f"{re.sub(AMOUNT, NO_BREAK, times)}"
             f"| {len(each.page.exercises)} | {chapter.points:g}{' (bonus)' if chapter.bonus else ''} |"
         )
     lines += [

@@ -58,6 +58,7 @@ REPAIRS = (
         r'<summary>(<span class="toctree-toggle")',
         r'<summary aria-label="the pages below">\1',
     ),
+    Repair("a number and its sign on two lines", r"(?<=\d) %(?=[^\w%])", "\N{NO-BREAK SPACE}%"),
     Repair(
         "the sidebar is a landmark of its own",
         r'<div id="pst-primary-sidebar" class="',

@@ -69,11 +69,11 @@ def compare(key: str, outcome: Any) -> None:
     >>> compare("best n", 3)
     best n: you said 4, it is 3 (1 too high).
     >>> compare("worst n", 6)
-    worst n: it is 6 (you made no prediction).
+    worst n: 6 (not predicted).
     """
     said = _predictions.get(key)
     if said is None:
-        verdict = f"it is {_shown(outcome)} (you made no prediction)."
+        verdict = f"{_shown(outcome)} (not predicted)."
     elif said == outcome:
         verdict = f"you said {_shown(said)}, and so it is."
     else:

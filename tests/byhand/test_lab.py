@@ -81,14 +81,14 @@ def test_no_prediction_is_fine(capsys):
     assert lab.predict("empty", None) is None
     lab.compare("empty", 5)
     lab.compare("never asked", 5)
-    assert capsys.readouterr().out.count("you made no prediction") == 2
+    assert capsys.readouterr().out.count("(not predicted)") == 2
 
 
 def test_a_prediction_outside_the_choices_is_named_and_not_kept(capsys):
     assert lab.predict("n2", 9, choices=[1, 2]) is None
     assert "9 is not among the choices [1, 2]" in capsys.readouterr().out
     lab.compare("n2", 1)
-    assert "no prediction" in capsys.readouterr().out
+    assert "not predicted" in capsys.readouterr().out
 
 
 def test_one_seed_seeds_python_numpy_and_torch():

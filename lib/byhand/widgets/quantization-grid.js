@@ -63,7 +63,7 @@ function render({ model, el }) {
     const most = Math.max(...counts);
     picture.replaceChildren(
       ...counts.map((n, i) => draw("rect", { x: WIDTH + 30, y: i * HEIGHT / BINS + 2, width: 200 * n / most, height: HEIGHT / BINS - 4 })),
-      draw("path", { d: lines, class: "levels" }), draw("path", { d: misses, class: "misses" }),
+      draw("path", { d: lines, class: bits[at] < 6 ? "levels" : "levels dense" }), draw("path", { d: misses, class: "misses" }),
       ...values.map((value, i) => draw("circle", { cx: x(i + 0.5), cy: y(value), r: 5 })),
       draw("text", { x: WIDTH + 24, y: -14 }, number(high)), draw("text", { x: WIDTH + 24, y: HEIGHT + 40 }, number(low)));
     picture.setAttribute("aria-label", `${values.length} weights of row ${label}, from ${number(low)} to ${number(high)}, and the levels of their grid`);

@@ -79,7 +79,7 @@ function render({ model, el }) {
     table.replaceChildren(
       make("caption", { textContent: "The law beside what was measured" }), make("tr", {}, ...head),
       ...runs.map((run) => make("tr", {}, make("th", { scope: "row", textContent: run[0].toLocaleString("en") }),
-        ...[three(run[1]), three(says(run[0])), off(miss(run)), inside(run[0]) ? "in the fit" : "foretold"]
+        ...[run[1].toFixed(2), says(run[0]).toFixed(2), off(miss(run)), inside(run[0]) ? "in the fit" : "foretold"]
           .map((cell) => make("td", { textContent: cell })))));
 
     const mine = runs.filter(([size]) => inside(size)).map(miss);

@@ -65,7 +65,7 @@ SHOWN = {
     ),
     "mistakes": (
         ":::{mistakes} shares\n:::",
-        "<details>\n<summary>Common mistakes</summary>\n\n"
+        "<details>\n<summary>Common mistakes</summary>\n\nEach of these has led to a wrong answer:\n\n"
         "- A share is a weight divided by the largest weight.\n"
         "- Nothing shared among all is nothing for each.\n\n</details>",
     ),
@@ -103,7 +103,7 @@ BOOK = {
     ),
     "mistakes are a dropdown": (
         ":::{mistakes} shares\n:::",
-        ":::{admonition} Common mistakes\n:class: mistakes dropdown\n"
+        ":::{admonition} Common mistakes\n:class: mistakes dropdown\nEach of these has led to a wrong answer:\n\n"
         "- A share is a weight divided by the largest weight.\n"
         "- Nothing shared among all is nothing for each.\n:::",
     ),

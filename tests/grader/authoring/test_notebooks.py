@@ -254,6 +254,7 @@ def test_with_solutions_the_answers_are_folded_and_whole(mini):
     book = book_notebook(mini.course, mini.chapter, with_solutions=True)
     answer = cell(book, "add-up")
     assert answer.metadata.tags == ["hide-input"]
+    assert answer.metadata.mystnb.code_prompt_show == "Show the answer"
     assert "SOLUTION" not in answer.source
     assert "    total += number" in answer.source
     assert strip_solutions(book) == book

@@ -17,7 +17,11 @@ EMPTY_HEADS = (
 @pytest.mark.parametrize("repair", REPAIRS, ids=lambda repair: repair.why[:40])
 def test_each_repair_meets_a_fault_of_the_unmended_pages(repair: Repair, student_site: Site) -> None:
     unmended = student_site.folder.parent / "html"
-    texts = [EMPTY_HEADS, *(path.read_text(encoding="utf-8") for path in unmended.rglob("*.html"))]
+    texts = [
+        EMPTY_HEADS,
+        "<p>10 %, or more</p>",
+        *(path.read_text(encoding="utf-8") for path in unmended.rglob("*.html")),
+    ]
     assert any(re.search(repair.pattern, text) for text in texts), repair.why
     for path in student_site.folder.rglob("*.html"):
         mended = path.read_text(encoding="utf-8")
