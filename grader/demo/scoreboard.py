@@ -29,7 +29,7 @@ def show_outcome(outcome: DemoOutcome, console: Console) -> None:
     for student in outcome.students:
         mark = "[red]✗[/red]" if student.name in outcome.wrong else "[green]✓[/green]"
         got = _points(totals[student.name]) if student.name in totals else "–"
-        table.add_row(mark, _name(student), escape(student.story), _span(student.least, student.most), got)
+        table.add_row(mark, _name(student), escape(student.story), _points(student.total), got)
     console.print(table)
     for words in outcome.differences:
         console.print(f"[red]✗[/red] {escape(words)}", highlight=False, soft_wrap=True)
@@ -64,7 +64,7 @@ def show_board(outcomes: Mapping[str, DemoOutcome], console: Console) -> None:
             f"[red]{_points(points)}✗[/red]" if name in outcome.wrong else _points(points)
             for points, outcome in zip(got, outcomes.values(), strict=True)
         ]
-        deserved = _span(sum(student.least for student in same), sum(student.most for student in same))
+        deserved = _points(sum(student.total for student in same))
         table.add_row(_name(same[0]), *cells, _points(sum(got)), deserved)
     console.print(table)
     for chapter_id, outcome in outcomes.items():
@@ -78,17 +78,15 @@ def board_csv(outcomes: Mapping[str, DemoOutcome]) -> str:
     """The same as CSV: a row for each student and chapter."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["student", "handed in", "hostile", "chapter", "got", "least deserved", "most deserved", "as deserved"]
-    )
+    writer.writerow(["student", "handed in", "hostile", "chapter", "got", "deserved", "as deserved"])
     for chapter_id, outcome in outcomes.items():
         totals = _totals(outcome)
         for student in outcome.students:
             right = "no" if student.name in outcome.wrong else "yes"
             got = f"{totals.get(student.name, 0.0):g}"
             hostile = "yes" if student.hostile else "no"
-            span = (f"{student.least:g}", f"{student.most:g}")
-            writer.writerow([student.name, student.story, hostile, chapter_id, got, *span, right])
+            deserved = f"{student.total:g}"
+            writer.writerow([student.name, student.story, hostile, chapter_id, got, deserved, right])
     return text.getvalue()
 
 
@@ -99,10 +97,6 @@ def _totals(outcome: DemoOutcome) -> dict[str, float]:
 
 def _name(student: Student) -> str:
     return f"[yellow]{student.name}[/yellow]" if student.hostile else student.name
-
-
-def _span(least: float, most: float) -> str:
-    return _points(least) + (f"–{_points(most)}" if most > least else "")
 
 
 def _points(points: float) -> str:

@@ -1,7 +1,7 @@
-"""The students of the demo: what each hands in, and the points that each deserves.
+"""The students of the demo: what each hands in.
 
-Nothing is typed in: answers are the chapter's own references, alternatives and mistakes, and what they
-deserve is what the hidden checks said to them in `grader.proving`, in a process without a sandbox.
+Nothing is typed in: answers are the chapter's own references, alternatives and mistakes. What they deserve
+is found once they are handed in (`deserving`).
 """
 
 import ast
@@ -14,7 +14,7 @@ from typing import Any
 from nbformat.v4 import new_code_cell
 
 from grader.demo.hostile import EMPTIES_LATER_CELLS, ENDLESS_LOOP, ENDS_EVERYTHING, FORGES
-from grader.proving.running import Tried
+from grader.proving.candidates import Candidate
 
 WRONG_WAYS = ("carl-one-wrong-way", "dora-another-wrong-way", "egon-a-third-wrong-way")
 
@@ -27,15 +27,17 @@ class Student:
         name: also the name of the folder.
         story: what was handed in, for the scoreboard.
         data: the file.
-        deserved: by exercise, the points that are deserved; several where the draw of the cases decides.
+        chosen: by exercise, the answer whose points are deserved.
         hostile: whether it attacks.
+        deserved: by exercise, those points; empty until the hidden checks were asked.
     """
 
     name: str
     story: str
     data: bytes
-    deserved: Mapping[str, frozenset[float]]
+    chosen: Mapping[str, Candidate]
     hostile: bool = False
+    deserved: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -47,39 +49,33 @@ class Student:
         return "\n".join("".join(cell["source"]) for cell in cells)
 
     @property
-    def least(self) -> float:
-        """The lowest total that is deserved."""
-        return sum(min(points) for points in self.deserved.values())
-
-    @property
-    def most(self) -> float:
-        """The highest total that is deserved."""
-        return sum(max(points) for points in self.deserved.values())
+    def total(self) -> float:
+        """All points that are deserved."""
+        return sum(self.deserved.values())
 
 
 @dataclass
 class Answers:
     """What can be written into the answer cells, by exercise in the order of the page."""
 
-    reference: dict[str, Tried] = field(default_factory=dict)
-    stub: dict[str, Tried] = field(default_factory=dict)
-    alternatives: dict[str, list[Tried]] = field(default_factory=dict)
-    mistakes: dict[str, list[Tried]] = field(default_factory=dict)
+    reference: dict[str, Candidate] = field(default_factory=dict)
+    stub: dict[str, Candidate] = field(default_factory=dict)
+    alternatives: dict[str, list[Candidate]] = field(default_factory=dict)
+    mistakes: dict[str, list[Candidate]] = field(default_factory=dict)
 
 
-def sort_answers(tried: Sequence[Tried]) -> Answers:
-    """The trials of a chapter by exercise and kind. Mistakes that ended their process are left out."""
+def sort_answers(candidates: Sequence[Candidate]) -> Answers:
+    """The candidates of a chapter by exercise and kind."""
     answers = Answers()
-    for item in tried:
-        label = item.candidate.exercise
-        if item.candidate.kind == "reference":
-            answers.reference[label] = item
-        elif item.candidate.kind == "stub":
-            answers.stub[label] = item
-        elif item.candidate.kind == "alternative":
-            answers.alternatives.setdefault(label, []).append(item)
-        elif item.candidate.kind == "mistake" and item.trial.hearings:
-            answers.mistakes.setdefault(label, []).append(item)
+    for item in candidates:
+        if item.kind == "reference":
+            answers.reference[item.exercise] = item
+        elif item.kind == "stub":
+            answers.stub[item.exercise] = item
+        elif item.kind == "alternative":
+            answers.alternatives.setdefault(item.exercise, []).append(item)
+        elif item.kind == "mistake":
+            answers.mistakes.setdefault(item.exercise, []).append(item)
     return answers
 
 
@@ -107,7 +103,7 @@ def _honest(skeleton: Any, answers: Answers) -> Iterator[Student]:
     half = {**answers.stub, **{label: right[label] for label in labels[: (len(labels) + 1) // 2]}}
     yield _student("emmy-half-right", "the first half right, the rest untouched", skeleton, half)
     yield _student("fred-untouched", "handed in as it was given out", skeleton, answers.stub)
-    noisy = {label: noisy_code(item.candidate.code) for label, item in right.items()}
+    noisy = {label: noisy_code(item.code) for label, item in right.items()}
     story = "right, with warnings and text on stderr"
     yield _student("gina-noisy", story, skeleton, right, sources=noisy)
 
@@ -136,26 +132,26 @@ def _damaged(skeleton: Any, answers: Answers) -> Iterator[Student]:
     without.cells = [c for c in without.cells if c.metadata.get("nbgrader", {}).get("grade_id") != gone]
     story = f"right, but the cell {gone} is deleted"
     yield _student("hugo-deleted-a-check", story, without, answers.reference)
-    codes = {label: item.candidate.code for label, item in answers.reference.items()}
-    full = {label: _deserved(item) for label, item in answers.reference.items()}
+    codes = {label: item.code for label, item in answers.reference.items()}
     lost = fill_in(skeleton, codes)
     for number, cell in enumerate(lost.cells):
         cell.metadata.clear()
         cell.id = f"lost-{number}"
-    yield Student("ines-lost-metadata", "right, but all labels and ids are lost", as_bytes(lost), full)
+    yield Student("ines-lost-metadata", "right, but all labels and ids are lost", as_bytes(lost), answers.reference)
     windows = fill_in(skeleton, codes)
     for cell in windows.cells:
         cell.source = cell.source.replace("\n", "\r\n")
     story = "right, from an editor that ends lines as Windows does and marks the file"
-    yield Student("kurt-other-editor", story, b"\xef\xbb\xbf" + as_bytes(windows).replace(b"\n", b"\r\n"), full)
+    yield Student(
+        "kurt-other-editor", story, b"\xef\xbb\xbf" + as_bytes(windows).replace(b"\n", b"\r\n"), answers.reference
+    )
     between = fill_in(skeleton, codes)
     between.cells = [
         each for n, cell in enumerate(between.cells) for each in (cell, new_code_cell("1 / 0", id=f"own-{n}"))
     ]
     story = "right, with a cell of their own behind every cell, each of which fails"
-    yield Student("nora-own-cells", story, as_bytes(between), full)
-    nothing = {label: frozenset({0.0}) for label in labels}
-    yield Student("jan-not-a-notebook", "a text that is not JSON", b"My homework is attached.\n", nothing)
+    yield Student("nora-own-cells", story, as_bytes(between), answers.reference)
+    yield Student("jan-not-a-notebook", "a text that is not JSON", b"My homework is attached.\n", answers.stub)
 
 
 def _hostile(skeleton: Any, answers: Answers, thief: str) -> Iterator[Student]:
@@ -168,13 +164,13 @@ def _hostile(skeleton: Any, answers: Answers, thief: str) -> Iterator[Student]:
     middle = labels[len(labels) // 2]
     story = f"right, but an endless loop in {middle}"
     looping = {**answers.reference, middle: answers.stub[middle]}
-    sources = {middle: ENDLESS_LOOP + answers.reference[middle].candidate.code}
+    sources = {middle: ENDLESS_LOOP + answers.reference[middle].code}
     yield _student("oscar-endless-loop", story, skeleton, looping, sources=sources, hostile=True)
-    forged = {label: f"{FORGES}\n{item.candidate.code}" for label, item in answers.stub.items()}
+    forged = {label: f"{FORGES}\n{item.code}" for label, item in answers.stub.items()}
     story = "prints, writes and patches in what a full score might look like"
     yield _student("quinn-forger", story, skeleton, answers.stub, sources=forged, hostile=True)
     story = f"right, but {middle} ends every process that it can reach"
-    killing = {middle: f"{answers.reference[middle].candidate.code}\n{ENDS_EVERYTHING}"}
+    killing = {middle: f"{answers.reference[middle].code}\n{ENDS_EVERYTHING}"}
     yield _student("victor-ends-everything", story, skeleton, looping, sources=killing, hostile=True)
 
 
@@ -182,18 +178,13 @@ def _student(
     name: str,
     story: str,
     skeleton: Any,
-    chosen: Mapping[str, Tried],
+    chosen: Mapping[str, Candidate],
     sources: Mapping[str, str] | None = None,
     hostile: bool = False,
 ) -> Student:
     """A student with the `chosen` candidates, who deserves what they do; `sources` replace their text."""
-    codes = {label: item.candidate.code for label, item in chosen.items()} | dict(sources or {})
-    deserved = {label: _deserved(item) for label, item in chosen.items()}
-    return Student(name, story, as_bytes(fill_in(skeleton, codes)), deserved, hostile)
-
-
-def _deserved(item: Tried) -> frozenset[float]:
-    return frozenset(hearing.points for hearing in item.trial.hearings)
+    codes = {label: item.code for label, item in chosen.items()} | dict(sources or {})
+    return Student(name, story, as_bytes(fill_in(skeleton, codes)), chosen, hostile)
 
 
 def fill_in(skeleton: Any, codes: Mapping[str, str]) -> Any:

@@ -32,16 +32,19 @@ def run_chapter(
     seeds: Sequence[int],
     parallel: int,
     progress: Callable[[int, int], None],
+    asked: Sequence[tuple[Candidate, Sequence[int]]] = (),
 ) -> tuple[dict[str, dict[str, float]], list[Tried]]:
     """Start a worker and collect what it says: the criteria of each hidden check, and every trial.
 
-    The trials are in the order of the candidates, whatever the order in which they ended.
+    The trials are in the order of the candidates, whatever the order in which they ended. With `asked`, these
+    candidates alone are tried, each with seeds of its own, and `mutants` and `seeds` are nothing to them.
     """
     request = {
         "root": str(course.root),
         "chapter": chapter.id,
         "cells": [asdict(cell) for cell in cells],
         "seeds": list(seeds),
+        "asked": [[asdict(candidate), list(own)] for candidate, own in asked],
         "mutants": mutants,
         "parallel": parallel,
     }

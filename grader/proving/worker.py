@@ -54,12 +54,17 @@ def prove_lines(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     chapter = load_course(Path(request["root"])).chapter(request["chapter"])
     cells = [CodeCell(**cell) for cell in request["cells"]]
     checks = load_checks(chapter.hidden)
-    candidates = all_candidates(chapter, cells, checks, request["mutants"])
+    asked = [(Candidate(**candidate), seeds) for candidate, seeds in request["asked"]]
+    if not asked:
+        seeds = request["seeds"]
+        few = seeds[: len(seeds) // 2 + 1]
+        candidates = all_candidates(chapter, cells, checks, request["mutants"])
+        asked = [(candidate, few if candidate.kind == "mutant" else seeds) for candidate in candidates]
     yield {
-        "count": len(candidates),
+        "count": len(asked),
         "checks": {label: dict(check.criteria) for label, check in checks.items()},
     }
-    page = _Page(chapter, cells, checks, candidates, request["seeds"])
+    page = _Page(chapter, cells, checks, asked)
     for cell in cells:
         if cell.role == "answer":
             yield from page.try_all(cell, request["parallel"])
@@ -75,18 +80,16 @@ class _Page:
         chapter: Chapter,
         cells: list[CodeCell],
         checks: dict[str, HiddenCheck],
-        candidates: list[Candidate],
-        seeds: list[int],
+        asked: list[tuple[Candidate, list[int]]],
     ) -> None:
         self.chapter = chapter
         self.cells = cells
         self.checks = checks
-        self.candidates = candidates
-        self.seeds = seeds
+        self.asked = asked
         self.namespace: Namespace = {"__name__": "__main__", "__builtins__": builtins}
         others = [cell for cell in cells if cell.role != "answer"]
         readers = [cell.source for cell in cells if cell.role == "checks"]
-        readers += [candidate.code for candidate in candidates if candidate.kind != "mutant"]
+        readers += [candidate.code for candidate, _ in asked if candidate.kind != "mutant"]
         answered = {name for cell in cells if cell.role == "answer" for name in _defined(cell.solution)}
         parts = needed_parts([cell.source for cell in others], readers, answered)
         self.parts = {id(cell): part for cell, part in zip(others, parts, strict=True)}
@@ -108,22 +111,23 @@ class _Page:
     def try_all(self, cell: CodeCell, parallel: int) -> Iterator[dict[str, Any]]:
         """One line for each candidate of an answer cell; the reference's time sets that of the mutants."""
         check = self.checks.get(cell.exercise)
-        drawn = [draw(check, seed) for seed in self.seeds] if check else []
+        mine = [(key, *asked) for key, asked in enumerate(self.asked) if asked[0].exercise == cell.exercise]
+        every = dict.fromkeys(seed for *_, seeds in mine for seed in seeds)
+        drawn = {seed: draw(check, seed) for seed in every} if check else {}
         start = self.cells.index(cell) + 1
         below = self.cells[start:]
         visible = next((c for c in below if c.role == "checks" and c.exercise == cell.exercise), None)
         between = [self.parts[id(c)] for c in below[: below.index(visible)] if c.role != "answer"] if visible else []
         for name in _defined(cell.solution):
             self.namespace.pop(name, None)
-        mine = [(key, c) for key, c in enumerate(self.candidates) if c.exercise == cell.exercise]
         budget = self.chapter.budget
-        whole = 10 + 3 * budget.cell_seconds + len(self.seeds) * budget.check_seconds
+        whole = 10 + 3 * budget.cell_seconds + max((len(seeds) for *_, seeds in mine), default=0) * budget.check_seconds
         short = whole
         for group in ("reference",), ("stub", "mistake", "alternative", "library"), ("mutant",):
             jobs = []
-            for key, candidate in mine:
+            for key, candidate, seeds in mine:
                 if candidate.kind in group:
-                    heard = drawn[: len(drawn) // 2 + 1] if candidate.kind == "mutant" else drawn
+                    heard = [drawn[seed] for seed in seeds] if check else []
                     work = functools.partial(
                         self.trial, candidate, between, visible.source if visible else "", check, heard
                     )
@@ -133,7 +137,7 @@ class _Page:
                 result = trial or {"ended": ended}
                 if group == ("reference",):
                     short = min(whole, 3.0 + 5.0 * float(result.get("seconds", whole)))
-                yield {"key": key, "candidate": dataclasses.asdict(self.candidates[key]), "trial": result}
+                yield {"key": key, "candidate": dataclasses.asdict(self.asked[key][0]), "trial": result}
 
     def trial(
         self,

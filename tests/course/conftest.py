@@ -58,7 +58,7 @@ class Room:
 
     @functools.cached_property
     def answers(self) -> Answers:
-        return sort_answers(self.found[1])
+        return sort_answers([item.candidate for item in self.found[1]])
 
     @functools.cached_property
     def skeleton(self) -> Any:
@@ -103,7 +103,7 @@ class Room:
         codes = {}
         for number, (label, item) in enumerate(self.answers.reference.items()):
             mistakes = self.answers.mistakes.get(label, [])
-            codes[label] = mistakes[0].candidate.code if number % 2 and mistakes else item.candidate.code
+            codes[label] = mistakes[0].code if number % 2 and mistakes else item.code
         return as_bytes(fill_in(self.skeleton, codes))
 
     @staticmethod

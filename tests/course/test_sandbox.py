@@ -59,8 +59,10 @@ def test_the_hostile_submissions_gain_nothing(room, side_by_side):
         return room.grade(room.light(plan), kept)
 
     for student, (results, outcome) in zip(students, side_by_side(grade, students), strict=True):
-        for label, earned in points(results).items():
-            assert earned in student.deserved[label], f"{student.name}: {label}: {results[label]}"
+        for exercise in room.assignment.exercises:
+            result = results[exercise.label]
+            deserved = exercise.points if student.chosen[exercise.label].kind == "reference" else 0
+            assert result.points == deserved, f"{student.name}: {exercise.label}: {result}"
         printed = [output.get("text", "") for outputs in outcome.outputs.values() for output in outputs]
         assert ("LOOT []\n" in printed) == ("thief" in student.name), printed
     assert len(students) == (5 if first else 1)

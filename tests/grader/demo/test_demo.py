@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -17,13 +18,16 @@ from rich.console import Console
 from grader.authoring.notebooks import student_notebook
 from grader.course import load_course
 from grader.demo.commands import demo
+from grader.demo.deserving import deserve, seeds_of
 from grader.demo.evidence import leaks, left_behind, loot_of, telling_lines
 from grader.demo.performance import CANARY, DemoOutcome, compare_scores, examine_thief, perform
 from grader.demo.scoreboard import board_csv, show_board, show_outcome
 from grader.demo.students import make_students, noisy_code, sort_answers
 from grader.errors import CourseError, UsageError
+from grader.grading.classroom import open_classroom
+from grader.grading.earlier import read_result
+from grader.proving.candidates import Candidate, all_candidates
 from grader.proving.material import read_material
-from grader.proving.running import run_chapter
 from grader.teaching.report import ClassReport, Column, Row
 
 MINI = Path(__file__).parent.parent / "fixtures" / "mini"
@@ -41,8 +45,11 @@ def course(tmp_path_factory):
 @pytest.fixture(scope="module")
 def students(course):
     chapter = course.chapters[0]
-    _, tried = run_chapter(course, chapter, read_material(course, chapter), False, (1, 2), 2, lambda done, count: None)
-    return make_students(student_notebook(course, chapter), sort_answers(tried), "WANTED = []")
+    cells = read_material(course, chapter)
+    answers = sort_answers(all_candidates(chapter, cells, {}, mutants=False))
+    made = make_students(student_notebook(course, chapter), answers, "WANTED = []")
+    seeds = {student.name: dict.fromkeys(answers.reference, 1) for student in made}
+    return deserve(course, chapter, cells, made, seeds, 2)
 
 
 def named(students, part):
@@ -50,10 +57,10 @@ def named(students, part):
 
 
 def report_of(students, **changed):
-    """A report in which each got the least that is deserved, but for the changes (name=points of shares)."""
+    """A report in which each got what is deserved, but for the changes (name=points of shares)."""
     rows = []
     for student in students:
-        points = {f"{label}-checks": min(points) for label, points in student.deserved.items()}
+        points = {f"{label}-checks": points for label, points in student.deserved.items()}
         if student.name.split("-")[0] in changed:
             points["shares-checks"] = changed[student.name.split("-")[0]]
         rows.append(Row(student.name, points))
@@ -84,13 +91,35 @@ def test_the_class_has_every_kind_of_student(students):
 
 
 def test_what_is_deserved_comes_from_the_hidden_checks(students):
-    assert named(students, "ada").deserved == {"add-up": {1.0}, "shares": {2.0}}
-    assert named(students, "emmy").deserved == {"add-up": {1.0}, "shares": {0.0}}
-    assert named(students, "dora").deserved == {"add-up": {0.0}, "shares": {1.0}}
-    assert named(students, "oscar").deserved == {"add-up": {1.0}, "shares": {0.0}}
-    assert [named(students, name).most for name in ("fred", "jan", "mallory", "trudy", "quinn")] == [0] * 5
-    assert [named(students, name).least for name in ("grace", "gina", "hugo", "ines", "kurt", "nora")] == [3] * 6
-    assert [named(students, name).most for name in ("lena", "mona", "victor")] == [1, 2, 1]
+    assert named(students, "ada").deserved == {"add-up": 1.0, "shares": 2.0}
+    assert named(students, "emmy").deserved == {"add-up": 1.0, "shares": 0.0}
+    assert named(students, "dora").deserved == {"add-up": 0.0, "shares": 1.0}
+    assert named(students, "oscar").deserved == {"add-up": 1.0, "shares": 0.0}
+    assert [named(students, name).total for name in ("fred", "jan", "mallory", "trudy", "quinn")] == [0] * 5
+    assert [named(students, name).total for name in ("grace", "gina", "hugo", "ines", "kurt", "nora")] == [3] * 6
+    assert [named(students, name).total for name in ("lena", "mona", "victor")] == [1, 2, 1]
+
+
+def test_what_a_wrong_answer_deserves_is_of_the_cases_of_its_own_submission(course, students):
+    """carl adds positive numbers alone: with seed 38 there is no other."""
+    chapter = course.chapters[0]
+    carl = named(students, "carl")
+    ends = Candidate("mistake", "add-up", "ends", "import os; os._exit(0)")
+    class_ = [carl, replace(carl, name="lucky"), replace(carl, name="ended", chosen={"add-up": ends})]
+    seeds = {"carl-one-wrong-way": 1, "lucky": 38, "ended": 38}
+    found = deserve(
+        course,
+        chapter,
+        read_material(course, chapter),
+        class_,
+        {name: {"add-up": seed, "shares": 1} for name, seed in seeds.items()},
+        2,
+    )
+    assert [student.deserved for student in found] == [
+        {"add-up": 0.0, "shares": 0.0},
+        {"add-up": 1.0, "shares": 0.0},
+        {"add-up": 0.0},
+    ]
 
 
 def test_every_submission_but_one_is_a_valid_notebook(students):
@@ -198,6 +227,7 @@ def test_the_board_of_several_chapters_adds_up_and_names_what_differs(students):
         ("02-two", "fred-untouched")
     ]
     assert sum(row["hostile"] == "yes" for row in rows) == 10
+    assert sum(float(row["deserved"]) for row in rows) == 2 * sum(student.total for student in students)
 
 
 def test_a_board_of_sixteen_chapters_fits_into_a_hundred_columns(students):
@@ -253,8 +283,16 @@ def test_a_folder_with_submissions_of_others_is_left_alone(course, tmp_path, mon
 @pytest.mark.slow
 def test_the_whole_demo_ends_as_deserved(course, tmp_path):
     said: list[str] = []
-    outcome = perform(course, course.chapters[0], tmp_path / "class", 2, tell=said.append)
+    chapter = course.chapters[0]
+    outcome = perform(course, chapter, tmp_path / "class", 2, tell=said.append)
     assert outcome.differences == []
     assert len(outcome.report.rows) == len(outcome.students)
     assert all(path.exists() for path in outcome.places.values())
     assert CANARY not in os.environ
+    classroom = open_classroom(tmp_path / "class")
+    asked = seeds_of(classroom, chapter, ["add-up", "shares"])
+    for student in outcome.students:
+        recorded = read_result(classroom, student.name, chapter.id)["exercises"]
+        assert student.name.startswith("jan") or asked[student.name] == {
+            each["exercise"]: int(each["seed"]) for each in recorded
+        }
