@@ -58,7 +58,7 @@ plain-book: $(READY) ## the pages once more with the newest Sphinx and without J
 	@course book
 	@test -x build/plain/bin/python || $(PYTHON) -m venv build/plain
 	@build/plain/bin/python -m pip install --quiet "sphinx>=9,<10" "myst-nb>=1.4,<2" "sphinx-book-theme>=1.4,<2" \
-		sphinx-copybutton sphinx-design sphinx-togglebutton sphinxcontrib-bibtex sphinxext-opengraph
+		sphinx-copybutton sphinx-design sphinxcontrib-bibtex sphinxext-opengraph
 	@python -m grader.book.plain build/book/src build/book/plain
 	@PYTHONPATH=$(CURDIR) build/plain/bin/python -m sphinx -W --keep-going -n -q build/book/plain build/book/plain-html
 	@echo "build/book/plain-html/index.html"

@@ -22,6 +22,9 @@ from grader.course import Chapter, Course
 WORDS_A_MINUTE = 200
 """Reading speed for technical prose. Code is not counted: it is worked through, not read."""
 
+UNIT = re.compile(r"(?<=\d) (?=[a-z])")
+"""What parts an amount from its unit."""
+
 LINK = re.compile(r"\[[^\[\]]*\]\(#([^()\s]+)\)")
 TERM = re.compile(r"^(?P<term>[^\s:%#\-].*)\n: (?P<text>.*(?:\n  .*)*)", re.MULTILINE)
 
@@ -78,9 +81,6 @@ def short_duration(seconds: float) -> str:
     """
     words = duration(seconds).removeprefix("about ").replace("under", "<")
     return re.sub(r" (s|min)\w*$", r" \1", words)
-
-
-AMOUNT, NO_BREAK = r"(?<=\d) (?=[a-z])", "\N{NO-BREAK SPACE}"
 
 
 def index_page(glossary: str, built: list[Built], parts: list[Part]) -> str:
@@ -153,11 +153,10 @@ def status_page(course: Course, built: list[Built]) -> str:
     for each in built:
         chapter = each.chapter
         hours = f"{chapter.hours:g} h" if chapter.hours else ""
-        times = f"| {each.minutes} min | {hours} | {short_duration(each.run.seconds)} "
+        times = UNIT.sub("\N{NO-BREAK SPACE}", f"{each.minutes} min | {hours} | {short_duration(each.run.seconds)}")
         lines.append(
             f"| {chapter_number(chapter)} · [{chapter.title}](/{book_docname(chapter)}.ipynb) "
-            f"{re.sub(AMOUNT, NO_BREAK, times)}"
-            f"| {len(each.page.exercises)} | {chapter.points:g}{' (bonus)' if chapter.bonus else ''} |"
+            f"| {times} | {len(each.page.exercises)} | {chapter.points:g}{' (bonus)' if chapter.bonus else ''} |"
         )
     lines += [
         "",

@@ -1,5 +1,6 @@
 """From a course to build/book/site: execute, strip, build, mend, search for leaks, and only then publish."""
 
+import filecmp
 import os
 import re
 import shutil
@@ -205,10 +206,9 @@ def _remove_others(source: Path, written: list[Path]) -> None:
 
 def _has_other_static(html: Path) -> bool:
     """Whether the last build had other styles and scripts of ours."""
-    return any(
-        not (html / "_static" / path.name).is_file() or (html / "_static" / path.name).read_bytes() != path.read_bytes()
-        for path in STATIC.iterdir()
-    )
+    ours = [path.name for path in STATIC.iterdir()]
+    same, _, _ = filecmp.cmpfiles(STATIC, html / "_static", ours, shallow=False)
+    return len(same) < len(ours)
 
 
 def _run_sphinx(course: Course, source: Path, output: Path, doctrees: Path, builder: str = "html") -> None:

@@ -30,7 +30,7 @@ def test_every_mutant_that_is_explained_is_one(room):
     """Whether all others are refused is for `make mutants`, which takes a minute a chapter."""
     answers = [cell for cell in room.cells if cell.role == "answer"]
     mutants = {mutant.id for cell in answers for mutant in make_mutants(cell.exercise, cell.solution)}
-    assert len(mutants) > 5 * len(answers)
+    assert len(mutants) > 20 * len(answers), "few slips are possible: is there enough to write in each answer?"
     reasons = read_reasons(room.chapter.folder / "mutants.toml")
     assert set(reasons) <= mutants
     assert len(reasons) < len(mutants) / 10

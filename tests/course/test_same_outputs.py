@@ -51,7 +51,7 @@ def normal(shown: Shown, plan: Plan) -> dict[str, str]:
 def test_the_graders_shell_shows_what_a_real_kernel_shows(room):
     plan, _, warm = room.solved
     assert warm.start == "warm"
-    assert any(warm.outputs.values())
+    assert sum(map(bool, warm.outputs.values())) > 3, "a page that shows nothing compares nothing"
     assert normal(warm.outputs, plan) == normal(in_a_kernel(plan), plan)
 
 

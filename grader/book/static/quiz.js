@@ -42,8 +42,10 @@ function ask(quiz, number, all, told) {
     button.setAttribute("aria-disabled", "true");
     if (chosen.right) {
       // now it helps to read why the others are wrong
-      for (const choice of choices) choice.reveal();
-      for (const choice of choices) choice.radio.disabled = !choice.radio.checked;
+      for (const choice of choices) {
+        choice.reveal();
+        choice.radio.disabled = !choice.radio.checked;
+      }
       button.remove();
       told(tries);
     }
